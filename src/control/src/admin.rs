@@ -1,0 +1,320 @@
+//! Envoy's admin interface: what a proxy shows of itself.
+
+use crate::{Names, resource::PLUGIN};
+use bytes::Bytes;
+use cutover_core::Color;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use std::{collections::BTreeMap, error::Error as _, net::SocketAddr, time::Duration};
+
+/// The longest wait for one answer. A stopped Envoy takes the connection and never answers.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A client for the admin interface of one Envoy; it keeps its connection.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    names: Names,
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
+
+/// What an Envoy shows of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The committed generation; 0 when its configuration has none, so that each worker switches
+    /// for itself. None when the service does not show at all.
+    pub generation: Option<u64>,
+    /// The active color.
+    pub active: Option<Color>,
+    /// Pushes of an older generation, ignored.
+    pub stale: u64,
+    /// Pushes of the committed generation with another content, ignored.
+    pub conflict: u64,
+    /// Requests whose override was followed.
+    pub override_used: u64,
+    /// Requests whose override was refused.
+    pub override_refused: u64,
+}
+
+/// What an Envoy shows of the filter and its services.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// By name. A service without any stat is absent.
+    pub services: BTreeMap<String, Seen>,
+    /// Configurations that the filter refused.
+    pub config_refused: u64,
+    /// Files that Envoy refused (`update_rejected`): a configuration that the filter refused, or a
+    /// file that is no ECDS file. The same bad configuration sent again is not counted again.
+    pub update_rejected: u64,
+    /// Configurations that Envoy could not put to use (`config_fail`).
+    pub config_fail: u64,
+    /// The `version_info` of the last file that Envoy accepted.
+    pub version: Option<String>,
+}
+
+/// An admin interface that cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// No connection, or it broke.
+    #[error("no answer from {address}: {reason}")]
+    Unreachable {
+        /// Whom.
+        address: SocketAddr,
+        /// In words.
+        reason: String,
+    },
+    /// Something answered, but not as an Envoy does.
+    #[error("{address} does not answer like an Envoy admin interface: {reason}")]
+    Unexpected {
+        /// Who.
+        address: SocketAddr,
+        /// In words.
+        reason: String,
+    },
+}
+
+impl Admin {
+    /// A client for the filter and plugin that `cutover init` generates.
+    pub fn new(address: SocketAddr) -> Self {
+        let names = Names {
+            filter: PLUGIN.to_owned(),
+            plugin: PLUGIN.to_owned(),
+        };
+        Self::with_names(address, names)
+    }
+
+    /// A client for a filter and plugin of these names.
+    pub fn with_names(address: SocketAddr, names: Names) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self {
+            address,
+            names,
+            client,
+        }
+    }
+
+    /// Whom it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gets a path, with its query.
+    pub async fn get(&self, path: &str) -> Result<Bytes, AdminError> {
+        let unreachable = |reason: String| AdminError::Unreachable {
+            address: self.address,
+            reason,
+        };
+        let unexpected = |reason: String| AdminError::Unexpected {
+            address: self.address,
+            reason,
+        };
+        let uri = format!("http://{}{path}", self.address);
+        let uri: Uri = uri
+            .parse()
+            .map_err(|_| unexpected(format!("`{uri}` is no URI")))?;
+        let request = Request::get(uri)
+            .body(Empty::new())
+            .map_err(|e| unexpected(e.to_string()))?;
+        let answer = async {
+            let response = self.client.request(request).await.map_err(|error| {
+                unreachable(error.source().map_or_else(|| error.to_string(), root_cause))
+            })?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body
+                .map_err(|error| unreachable(error.to_string()))?
+                .to_bytes();
+            match status {
+                StatusCode::OK => Ok(body),
+                _ => Err(unexpected(format!("{path} gives {status}"))),
+            }
+        };
+        let seconds = PATIENCE.as_secs();
+        let patient = tokio::time::timeout(PATIENCE, answer).await;
+        patient.unwrap_or_else(|_| Err(unreachable(format!("it said nothing for {seconds} s"))))
+    }
+
+    /// Asks for the stats of one service, or of all.
+    pub async fn stats(&self, service: Option<&str>) -> Result<Stats, AdminError> {
+        let (filter, plugin) = (escaped(&self.names.filter), escaped(&self.names.plugin));
+        let service = service.map_or_else(|| ".+".to_owned(), escaped);
+        let regex = format!(
+            r"^(wasmcustom\.cutover\.plugin\.{plugin}\.(service\.{service}\.[a-z_]+|config_refused)|extension_config_discovery\.http_filter\.{filter}\.(version_text|update_rejected|config_fail))$"
+        );
+        let text = self
+            .get(&format!("/stats?filter={}", percent_encoded(&regex)))
+            .await?;
+        Ok(self.read_stats(&String::from_utf8_lossy(&text)))
+    }
+
+    /// Asks for the stats of one service; a service that does not show is all empty.
+    pub async fn seen(&self, service: &str) -> Result<Seen, AdminError> {
+        let mut stats = self.stats(Some(service)).await?;
+        Ok(stats.services.remove(service).unwrap_or_default())
+    }
+
+    /// Asks for the version of Envoy, such as `1.40.0`.
+    pub async fn version(&self) -> Result<String, AdminError> {
+        let body = self.get("/server_info").await?;
+        let info: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        // COMMIT/VERSION/STATUS/BUILD/TLS
+        let version = info
+            .get("version")
+            .and_then(|v| v.as_str())
+            .and_then(|v| v.split('/').nth(1));
+        version
+            .map(str::to_owned)
+            .ok_or_else(|| AdminError::Unexpected {
+                address: self.address,
+                reason: "/server_info has no version".to_owned(),
+            })
+    }
+
+    /// Asks where the listeners listen: of use where the bootstrap says port 0. By name, in the
+    /// order of the bootstrap.
+    pub async fn listeners(&self) -> Result<Vec<(String, SocketAddr)>, AdminError> {
+        let body = self.get("/listeners").await?;
+        let text = String::from_utf8_lossy(&body);
+        let listener = |line: &str| {
+            let (name, address) = line.split_once("::")?;
+            Some((name.to_owned(), address.trim().parse().ok()?))
+        };
+        Ok(text.lines().filter_map(listener).collect())
+    }
+
+    /// True once Envoy takes traffic (`/ready`).
+    pub async fn is_ready(&self) -> bool {
+        self.get("/ready").await.is_ok()
+    }
+
+    fn read_stats(&self, text: &str) -> Stats {
+        let ours = format!("wasmcustom.cutover.plugin.{}.", self.names.plugin);
+        let ecds = format!(
+            "extension_config_discovery.http_filter.{}.",
+            self.names.filter
+        );
+        let mut stats = Stats::default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+            let number = value.parse::<u64>().unwrap_or_default();
+            if let Some(name) = name.strip_prefix(&ecds) {
+                match name {
+                    "update_rejected" => stats.update_rejected = number,
+                    "config_fail" => stats.config_fail = number,
+                    "version_text" => stats.version = serde_json::from_str(value).ok(),
+                    _ => {}
+                }
+            } else if let Some(name) = name.strip_prefix(&ours) {
+                if name == "config_refused" {
+                    stats.config_refused = number;
+                }
+                let of_service = name
+                    .strip_prefix("service.")
+                    .and_then(|n| n.rsplit_once('.'));
+                if let Some((service, stat)) = of_service {
+                    set(
+                        stats.services.entry(service.to_owned()).or_default(),
+                        stat,
+                        number,
+                    );
+                }
+            }
+        }
+        stats.version = stats.version.filter(|version| !version.is_empty());
+        stats
+    }
+}
+
+fn set(seen: &mut Seen, stat: &str, number: u64) {
+    match stat {
+        "generation" => seen.generation = Some(number),
+        "active" => seen.active = u8::try_from(number).ok().and_then(Color::from_number),
+        "stale" => seen.stale = number,
+        "conflict" => seen.conflict = number,
+        "override_used" => seen.override_used = number,
+        "override_refused" => seen.override_refused = number,
+        _ => {}
+    }
+}
+
+/// The innermost error: "connection refused", not "client error (Connect)".
+fn root_cause(mut error: &(dyn std::error::Error + 'static)) -> String {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A name as a regular expression that matches it and nothing else.
+fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for c in name.chars() {
+        if !c.is_alphanumeric() && c != '_' {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_are_told_apart_by_service() {
+        let admin = Admin::new(([127, 0, 0, 1], 1).into());
+        let stats = admin.read_stats(concat!(
+            "extension_config_discovery.http_filter.cutover.version_text: \"7\"\n",
+            "extension_config_discovery.http_filter.cutover.config_fail: 2\n",
+            "extension_config_discovery.http_filter.cutover.update_rejected: 1\n",
+            "wasmcustom.cutover.plugin.cutover.config_refused: 3\n",
+            "wasmcustom.cutover.plugin.cutover.service.default.active: 2\n",
+            "wasmcustom.cutover.plugin.cutover.service.default.generation: 1763722800000\n",
+            "wasmcustom.cutover.plugin.cutover.service.a.b.stale: 4\n",
+            "wasmcustom.cutover.plugin.other.service.default.generation: 9\n",
+        ));
+        let default = Seen {
+            generation: Some(1_763_722_800_000),
+            active: Some(Color::Green),
+            ..Seen::default()
+        };
+        let dotted = Seen {
+            stale: 4,
+            ..Seen::default()
+        };
+        assert_eq!(stats.services.get("default"), Some(&default));
+        assert_eq!(stats.services.get("a.b"), Some(&dotted));
+        assert_eq!(stats.services.len(), 2);
+        assert_eq!(stats.version.as_deref(), Some("7"));
+        assert_eq!(
+            (
+                stats.update_rejected,
+                stats.config_fail,
+                stats.config_refused
+            ),
+            (1, 2, 3)
+        );
+    }
+
+    #[test]
+    fn a_name_is_matched_letter_by_letter() {
+        assert_eq!(escaped("a.b-c_1"), r"a\.b\-c_1");
+        assert_eq!(percent_encoded(r"^a\.b$"), "%5Ea%5C.b%24");
+    }
+}

@@ -1,0 +1,282 @@
+//! The bootstrap that Envoy starts with: the file that `cutover init` writes as `envoy.yaml`.
+
+use crate::{Endpoint, resource::PLUGIN};
+use cutover_core::Color;
+use std::{
+    fmt::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To standard output of Envoy.
+    Stdout,
+    /// To a file.
+    File(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+/// What a bootstrap is made of.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// Where Envoy's admin interface listens. It can stop the proxy: keep it on loopback.
+    pub admin: SocketAddr,
+    /// Where traffic comes in; each listener carries the filter.
+    pub listeners: Vec<SocketAddr>,
+    /// Upstream of the cluster `blue`.
+    pub blue: Endpoint,
+    /// Upstream of the cluster `green`.
+    pub green: Endpoint,
+    /// The file with the filter's configuration, absolute or relative to Envoy's working directory.
+    pub ecds: PathBuf,
+    /// The color that requests go to when the filter is gone.
+    pub active_at_install: Color,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            admin: local(9901),
+            listeners: vec![local(10_000)],
+            blue: local(8081).into(),
+            green: local(8082).into(),
+            ecds: PathBuf::from("cutover.json"),
+            active_at_install: Color::Blue,
+            access_log: AccessLog::Stdout,
+        }
+    }
+}
+
+impl Bootstrap {
+    /// Renders the bootstrap as commented YAML.
+    pub fn render(&self) -> String {
+        let mut yaml = HEAD.replace("@admin@", &socket_address(&self.admin.into()));
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let name = if index == 0 {
+                "main".to_owned()
+            } else {
+                format!("main-{}", index + 1)
+            };
+            yaml += &LISTENER
+                .replace("@name@", &name)
+                .replace("@address@", &socket_address(&(*listener).into()))
+                .replace("@access_log@", &access_log(&self.access_log))
+                .replace("@plugin@", PLUGIN)
+                .replace("@file@", &quoted(&self.ecds))
+                .replace("@folder@", &quoted(folder(&self.ecds)))
+                .replace("@install@", self.active_at_install.as_str());
+        }
+        yaml += CLUSTERS;
+        for (color, endpoint) in [(Color::Blue, &self.blue), (Color::Green, &self.green)] {
+            let discovery = if endpoint.is_ip() {
+                "STATIC"
+            } else {
+                "STRICT_DNS"
+            };
+            yaml += &CLUSTER
+                .replace("@color@", color.as_str())
+                .replace("@discovery@", discovery)
+                .replace("@address@", &socket_address(endpoint));
+        }
+        yaml
+    }
+}
+
+fn socket_address(endpoint: &Endpoint) -> String {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    format!("socket_address: {{ address: \"{host}\", port_value: {port} }}")
+}
+
+/// The folder that holds a file; a bare name lies in `.`.
+fn folder(file: &Path) -> &Path {
+    file.parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."))
+}
+
+/// A path as a double-quoted YAML scalar; every JSON string is one (YAML 1.2, section 7.3.1).
+fn quoted(path: &Path) -> String {
+    serde_json::Value::from(path.to_string_lossy()).to_string()
+}
+
+fn access_log(log: &AccessLog) -> String {
+    let (name, message, path) = match log {
+        AccessLog::Off => return String::new(),
+        AccessLog::Stdout => ("stdout", "stream.v3.StdoutAccessLog", None),
+        AccessLog::File(path) => ("file", "file.v3.FileAccessLog", Some(path)),
+    };
+    let mut yaml = ACCESS_LOG
+        .replace("@name@", name)
+        .replace("@message@", message);
+    if let Some(path) = path {
+        let _ = writeln!(yaml, "                      path: {}", quoted(path));
+    }
+    yaml + ACCESS_LOG_FORMAT
+}
+
+const HEAD: &str = r#"# Envoy with Cutover: requests go to blue or green, whichever cutover.json says is active.
+# Written by `cutover init`. Paths are relative to Envoy's working directory:
+#
+#   cd THIS_FOLDER && envoy -c envoy.yaml
+
+# Configuration discovery needs a name for the proxy.
+node: { id: cutover, cluster: cutover }
+
+# `cutover` reads generation and color here. Whoever reaches it can stop Envoy: keep it on loopback.
+admin:
+  address: { @admin@ }
+
+# Labels for Prometheus: cutover_generation{cutover_plugin="cutover",cutover_service="default"}
+stats_config:
+  stats_tags:
+    - tag_name: cutover_plugin
+      regex: '^wasmcustom\.cutover\.(plugin\.(.+?)\.)(?:service\..+|config_refused)$'
+    - tag_name: cutover_service
+      regex: '^wasmcustom\.cutover\.plugin\..+?\.(service\.(.+)\.)[a-z_]+$'
+
+static_resources:
+  listeners:
+"#;
+
+const LISTENER: &str = r#"    - name: @name@
+      address: { @address@ }
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: @name@
+                codec_type: AUTO # HTTP/1.1 and HTTP/2 (h2c)
+                upgrade_configs:
+                  - upgrade_type: websocket
+                # Envoy would end a stream that is silent for 5 minutes: server-sent events, WebSocket, gRPC.
+                stream_idle_timeout: 0s
+@access_log@                # The filter alone says where a request goes. What a client sends under these names is
+                # removed before any route is looked up, also when the filter is gone.
+                early_header_mutation_extensions:
+                  - name: envoy.http.early_header_mutation.header_mutation
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation
+                      mutations:
+                        - remove: x-cutover-cluster
+                        - remove: x-cutover-color
+                        - remove: x-cutover-decision
+                http_filters:
+                  # The filter's configuration lies in a file of its own, so that a flip touches nothing
+                  # else. Envoy reads it again when a file is moved into the folder; writing into the file
+                  # does nothing. While Envoy has not had a usable configuration since its start, it
+                  # answers 500; a later one that is refused changes nothing.
+                  - name: @plugin@
+                    config_discovery:
+                      config_source:
+                        resource_api_version: V3
+                        path_config_source:
+                          path: @file@
+                          watched_directory: { path: @folder@ }
+                      type_urls:
+                        - type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+                route_config:
+                  name: @name@
+                  virtual_hosts:
+                    - name: all
+                      domains: ["*"]
+                      routes:
+                        # The filter has decided. No retries, and no timeout that would cut a long stream.
+                        - match:
+                            prefix: /
+                            headers:
+                              - { name: x-cutover-cluster, present_match: true }
+                          route: { cluster_header: x-cutover-cluster, timeout: 0s }
+                        # The filter is gone (removed, or skipped): the color that was active at install.
+                        - match: { prefix: / }
+                          route: { cluster: @install@, timeout: 0s }
+"#;
+
+const ACCESS_LOG: &str = r#"                # decision=green;g=1763722800000;by=active;svc=default
+                access_log:
+                  - name: @name@
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.access_loggers.@message@
+"#;
+
+const ACCESS_LOG_FORMAT: &str = r#"                      log_format:
+                        text_format_source:
+                          inline_string: "[%START_TIME%] %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %DURATION%ms upstream=%UPSTREAM_HOST% decision=%REQ(X-CUTOVER-DECISION)%\n"
+"#;
+
+const CLUSTERS: &str = r"
+  # Both colors are always there: a flip never waits for a cluster, and neither does the way back.
+  clusters:
+";
+
+const CLUSTER: &str = r#"    - name: @color@
+      type: @discovery@
+      connect_timeout: 1s
+      # All traffic comes at once; with Envoy's limits of 1024 a flip could answer 503.
+      circuit_breakers:
+        thresholds:
+          - { max_connections: 65536, max_pending_requests: 65536, max_requests: 65536 }
+      # The application is spoken to as its client spoke: HTTP/1.1 or HTTP/2.
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          use_downstream_protocol_config:
+            http_protocol_options: {}
+            http2_protocol_options: {}
+      load_assignment:
+        cluster_name: @color@
+        endpoints:
+          - lb_endpoints:
+              - endpoint: { address: { @address@ } }
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_placeholder_is_left() {
+        let bootstrap = Bootstrap {
+            listeners: vec![([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into()],
+            access_log: AccessLog::File("access.log".into()),
+            ..Bootstrap::default()
+        };
+        let yaml = bootstrap.render();
+        let left: Vec<_> = yaml
+            .lines()
+            .filter(|l| l.replace("\"@type\"", "").contains('@'))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(yaml.matches("- name: main").count(), 2);
+    }
+
+    #[test]
+    fn the_folder_that_is_watched_holds_the_file() {
+        assert_eq!(folder(Path::new("cutover.json")), Path::new("."));
+        assert_eq!(
+            folder(Path::new("/etc/envoy/cutover.json")),
+            Path::new("/etc/envoy")
+        );
+    }
+
+    #[test]
+    fn a_dns_name_is_resolved_and_an_address_is_not() {
+        let blue = "app-v1:8080".parse().unwrap();
+        let yaml = Bootstrap {
+            blue,
+            ..Bootstrap::default()
+        }
+        .render();
+        assert_eq!(yaml.matches("type: STRICT_DNS").count(), 1);
+        assert_eq!(yaml.matches("type: STATIC").count(), 1);
+    }
+}
