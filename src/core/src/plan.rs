@@ -4,8 +4,8 @@ use crate::hosts::Hosts;
 use crate::overrides::{Override, Proof};
 use crate::{Color, Generation, InvalidConfig, Request, config, token};
 
-/// Everything that a plugin configuration says, checked.
-#[derive(Clone, Debug)]
+/// Everything that a plugin configuration says, checked. The default one has no service.
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub(crate) services: Vec<Service>,
     pub(crate) hosts: Hosts,
