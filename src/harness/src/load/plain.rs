@@ -1,0 +1,153 @@
+//! Short requests: HTTP/1.1 one at a time on a kept connection, HTTP/2 many at a time.
+
+use bytes::Bytes;
+use cutover_history::Operation;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{HOST, HeaderValue};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Request, Response, StatusCode, Uri, Version};
+
+use super::Client;
+use super::attempt::{Attempt, Trouble};
+use super::connection::{self, Driver};
+use super::pacer::Pacer;
+
+/// The host that every client asks for.
+pub(super) const HOST_NAME: &str = "cutover.test";
+
+type H1 = (http1::SendRequest<Empty<Bytes>>, Driver);
+type H2 = (http2::SendRequest<Empty<Bytes>>, Driver);
+
+/// Sends requests one after the other on a kept connection.
+pub(super) async fn one_at_a_time(mut client: Client) {
+    let pacer = Pacer::new();
+    let mut kept: Option<H1> = None;
+    while let Some(mut attempt) = client.next(&pacer).await {
+        attempt.started();
+        let operation = h1(&mut attempt, &mut kept).await;
+        client.recorder.record(operation).await;
+    }
+    client.recorder.flush().await;
+}
+
+/// Sends one request; leaves the connection only when it can carry another.
+async fn h1(attempt: &mut Attempt, kept: &mut Option<H1>) -> Operation {
+    let connected = match kept.take() {
+        // The proxy may close a connection that rests; nothing was sent on it that could be lost.
+        Some(connection) if !connection.0.is_closed() => Ok(connection),
+        _ => connection::h1(attempt).await,
+    };
+    let (mut sender, driver) = match connected {
+        Ok(connection) => connection,
+        Err(trouble) => return attempt.record(attempt.clock.now(), Err(trouble)),
+    };
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = Uri::from(PathAndQuery::from_static(attempt.disguise.path("/")));
+    request
+        .headers_mut()
+        .insert(HOST, HeaderValue::from_static(HOST_NAME));
+    attempt.disguise.dress(request.headers_mut());
+    attempt.started();
+    let answered = attempt.in_time(sender.send_request(request)).await;
+    let end = attempt.clock.now();
+    let seen = match answered {
+        Ok(response) => {
+            let (seen, whole) = finish(attempt, response).await;
+            if whole {
+                *kept = Some((sender, driver));
+            }
+            seen
+        }
+        Err(trouble) => Err(trouble),
+    };
+    attempt.record(end, seen)
+}
+
+/// Reads headers, then the body to its end; tells whether the end came.
+async fn finish(
+    attempt: &Attempt,
+    response: Response<Incoming>,
+) -> (Result<crate::testimony::Seen, Trouble>, bool) {
+    let seen = Attempt::read(response.status(), StatusCode::OK, response.headers());
+    let mut body = response.into_body();
+    let drained = attempt
+        .in_time(async {
+            while let Some(frame) = body.frame().await {
+                frame?;
+            }
+            Ok::<_, hyper::Error>(())
+        })
+        .await;
+    (seen, drained.is_ok())
+}
+
+/// Sends requests when they are due, all on one connection.
+pub(super) async fn multiplexed(mut client: Client) {
+    let pacer = Pacer::new();
+    let mut kept: Option<H2> = None;
+    let mut flying = FuturesUnordered::new();
+    let mut due = Some(client.schedule.advance());
+    while let Some(intended) = due {
+        tokio::select! {
+            () = client.stop.cancelled() => due = None,
+            () = pacer.until(&client.clock, intended) => {
+                let mut attempt = client.attempt(intended);
+                attempt.started();
+                match connected(&attempt, &mut kept).await {
+                    Ok(sender) => flying.push(h2(attempt, sender)),
+                    Err(trouble) => {
+                        let operation = attempt.record(client.clock.now(), Err(trouble));
+                        client.recorder.record(operation).await;
+                    }
+                }
+                due = Some(client.schedule.advance());
+            }
+            Some(operation) = flying.next() => client.recorder.record(operation).await,
+        }
+    }
+    while let Some(operation) = flying.next().await {
+        client.recorder.record(operation).await;
+    }
+    client.recorder.flush().await;
+}
+
+/// The kept connection, or a new one when that has closed.
+async fn connected(
+    attempt: &Attempt,
+    kept: &mut Option<H2>,
+) -> Result<http2::SendRequest<Empty<Bytes>>, Trouble> {
+    if let Some((sender, _)) = kept
+        && !sender.is_closed()
+    {
+        return Ok(sender.clone());
+    }
+    let connection = connection::h2(attempt).await?;
+    Ok(kept.insert(connection).0.clone())
+}
+
+async fn h2(mut attempt: Attempt, mut sender: http2::SendRequest<Empty<Bytes>>) -> Operation {
+    let mut request = Request::new(Empty::new());
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = uri(attempt.disguise.path("/"));
+    attempt.disguise.dress(request.headers_mut());
+    attempt.started();
+    let answered = attempt.in_time(sender.send_request(request)).await;
+    let end = attempt.clock.now();
+    let seen = match answered {
+        Ok(response) => finish(&attempt, response).await.0,
+        Err(trouble) => Err(trouble),
+    };
+    attempt.record(end, seen)
+}
+
+/// An absolute address, as HTTP/2 needs it for its pseudo-headers.
+fn uri(path: &'static str) -> Uri {
+    let mut parts = hyper::http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(Authority::from_static(HOST_NAME));
+    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    Uri::from_parts(parts).unwrap_or_default()
+}
