@@ -5,8 +5,9 @@
 //! it needs nothing else.
 
 mod operation;
+mod wire;
 
 pub use operation::{
-    Color, Decision, Header, Kind, Operation, Outcome, Proxy, PushKind, Push, Request, Scope,
-    Versions, Weather, WeatherKind,
+    Color, Decision, FORMAT, Header, Kind, Operation, Outcome, Proxy, Push, PushKind, Request,
+    Scope, Versions, Weather, WeatherKind,
 };

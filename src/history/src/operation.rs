@@ -1,10 +1,15 @@
 //! The words of a history.
 //!
+//! How each is written down is in [`crate`]; a request has a wire form of its own (`wire`), because a
+//! run holds ten million of them.
+//!
 //! All instants are nanoseconds on one monotonic clock of the recording process, from the start of
 //! the run. Intervals are closed: an answer that ends at the very instant at which another request
 //! starts does not come before it.
 
 use serde::{Deserialize, Serialize};
+
+use crate::wire::RequestLine;
 
 /// The version of the format that [`Header::cutover_history`] carries.
 pub const FORMAT: u32 = 1;
@@ -20,7 +25,7 @@ pub enum Color {
 }
 
 /// The first line of a history: what ran, so that the run can be judged and repeated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// The version of the format: 1.
@@ -79,9 +84,10 @@ pub struct Proxy {
 
 /// One line of a history after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// A client's request: a read of the register.
+    #[serde(rename = "req")]
     Request(Request),
     /// A configuration push to one proxy: a write of the register.
     Push(Push),
@@ -109,7 +115,7 @@ pub enum Kind {
 
 /// A request and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "RequestLine", try_from = "RequestLine")]
 pub struct Request {
     /// Client (a connection's owner), by index.
     pub client: u32,
@@ -124,31 +130,26 @@ pub struct Request {
     /// When its response headers (its failure, its giving up) had been seen.
     pub end: u64,
     /// What came of it.
-    #[serde(flatten)]
     pub outcome: Outcome,
     /// Every decision or serving color that the same request showed besides the first, contrary to
     /// it: in a later message of its stream, or in its response headers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contrary: Vec<Decision>,
 }
 
 /// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// An upstream answered, and said which it is and what the filter had decided.
     Answered {
         /// The color of the upstream that answered.
         served: Color,
         /// What the filter told the upstream; none when it told nothing.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<Decision>,
     },
     /// No upstream's answer: an error status from the proxy, a reset, a refused connection. The
     /// request may have been decided all the same.
     Failed {
         /// The HTTP status, when there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
         /// In words.
         error: String,
@@ -158,20 +159,18 @@ pub enum Outcome {
 }
 
 /// What the filter decided for a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The generation that decided it; 0 when the configuration had none.
     pub generation: u64,
     /// The color that was decided.
     pub color: Color,
     /// True when an override chose the color, so that it says nothing of the active one.
-    #[serde(default, rename = "override", skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
 }
 
 /// A configuration that was pushed to one proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Push {
     /// Which logical flip it belongs to, when it belongs to one; all proxies' pushes of one flip
@@ -208,7 +207,7 @@ pub enum PushKind {
 }
 
 /// Something that was done to a proxy, or pushed at it without being a usable configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weather {
     /// What.
