@@ -9,7 +9,9 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use std::{collections::BTreeMap, error::Error as _, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap, error::Error as _, fmt::Write as _, net::SocketAddr, time::Duration,
+};
 
 /// The longest wait for one answer. A stopped Envoy takes the connection and never answers.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -266,7 +268,7 @@ fn percent_encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded += &format!("%{byte:02X}");
+            let _infallible = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

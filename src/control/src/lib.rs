@@ -4,7 +4,10 @@
 mod admin;
 mod document;
 mod endpoint;
+mod flip;
+mod status;
 mod target;
+mod watch;
 
 pub mod bootstrap;
 pub mod resource;
@@ -13,5 +16,8 @@ pub use admin::{Admin, AdminError, Seen, Stats};
 pub use bootstrap::{AccessLog, Bootstrap};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, rollback};
 pub use resource::ResourceOptions;
+pub use status::{Agreement, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
+pub use watch::{Shown, Unshown, Why};

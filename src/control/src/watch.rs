@@ -1,0 +1,213 @@
+//! Watching proxies until they show what was written.
+
+use crate::{Admin, AdminError, Stats, Written};
+use cutover_core::Color;
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::{task::JoinSet, time::sleep};
+
+/// The pause before an Envoy is asked again: short at first, for most show a flip in milliseconds.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a refusal may be that of an earlier push which Envoy has only just come to.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// An Envoy that shows what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its admin address.
+    pub admin: SocketAddr,
+    /// When its answer was in.
+    pub at: Instant,
+}
+
+/// An Envoy that does not show what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unshown {
+    /// Its admin address.
+    pub admin: SocketAddr,
+    /// Why not, as far as it tells.
+    pub why: Why,
+}
+
+/// Why an Envoy does not show what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It cannot be asked.
+    Silent(AdminError),
+    /// It shows something older, or the service not at all.
+    Behind {
+        /// What it shows; 0 when its configuration has no generation.
+        generation: Option<u64>,
+        /// Its active color.
+        active: Option<Color>,
+    },
+    /// It shows the same generation with the other color.
+    Conflict {
+        /// Its active color.
+        active: Option<Color>,
+    },
+    /// It refused the configuration, and keeps what it had.
+    Refused {
+        /// What it shows.
+        generation: Option<u64>,
+        /// Its active color.
+        active: Option<Color>,
+    },
+    /// Another writer came after: it shows a newer generation.
+    Superseded {
+        /// What it shows.
+        generation: u64,
+        /// Its active color.
+        active: Option<Color>,
+    },
+}
+
+impl fmt::Display for Unshown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let admin = self.admin;
+        match &self.why {
+            Why::Silent(error) => write!(f, "{error}"),
+            Why::Behind {
+                generation: None, ..
+            } => {
+                write!(f, "{admin} does not show the service at all")
+            }
+            Why::Behind { generation, active } => {
+                write!(f, "{admin} shows {}", Of(*generation, *active))
+            }
+            Why::Conflict { active } => {
+                write!(
+                    f,
+                    "{admin} shows the same generation with {}",
+                    Name(*active)
+                )
+            }
+            Why::Refused { generation, active } => write!(
+                f,
+                "{admin} refused the configuration and stays at {}",
+                Of(*generation, *active)
+            ),
+            Why::Superseded { generation, active } => write!(
+                f,
+                "superseded: {admin} shows the newer {}",
+                Of(Some(*generation), *active)
+            ),
+        }
+    }
+}
+
+struct Name(Option<Color>);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.map_or("no color", Color::as_str))
+    }
+}
+
+struct Of(Option<u64>, Option<Color>);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("nothing"),
+            Some(0) => write!(f, "{} per worker, without a generation", Name(self.1)),
+            Some(generation) => write!(f, "generation {generation} ({})", Name(self.1)),
+        }
+    }
+}
+
+impl Stats {
+    /// How often this Envoy has refused a configuration of the filter.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.update_rejected + self.config_fail
+    }
+}
+
+/// Watches all proxies at once, each with the number of its refusals before the write.
+pub(crate) async fn all(
+    proxies: impl Iterator<Item = (Admin, Option<u64>)>,
+    written: &Written,
+    deadline: Duration,
+) -> Vec<Result<Shown, Unshown>> {
+    let until = written.written + deadline;
+    let mut watched = JoinSet::new();
+    for (index, (admin, refusals)) in proxies.enumerate() {
+        let written = written.clone();
+        watched.spawn(async move { (index, one(&admin, &written, refusals, until).await) });
+    }
+    let mut outcomes = watched.join_all().await;
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+async fn one(
+    admin: &Admin,
+    written: &Written,
+    refusals_before: Option<u64>,
+    until: Instant,
+) -> Result<Shown, Unshown> {
+    let unshown = |why| Unshown {
+        admin: admin.address(),
+        why,
+    };
+    let mut pause = SHORTEST_PAUSE;
+    let mut refused_since = None;
+    loop {
+        let why = match admin.stats(Some(&written.service)).await {
+            Err(error) => Why::Silent(error),
+            Ok(stats) => {
+                let at = Instant::now();
+                let before = refusals_before.unwrap_or(stats.refusals());
+                let refused = stats.refusals() > before;
+                match judge(&stats, written, refused) {
+                    None => {
+                        return Ok(Shown {
+                            admin: admin.address(),
+                            at,
+                        });
+                    }
+                    Some(why @ Why::Superseded { .. }) => return Err(unshown(why)),
+                    Some(why @ Why::Refused { .. }) => {
+                        if at > *refused_since.get_or_insert(at) + GRACE {
+                            return Err(unshown(why));
+                        }
+                        why
+                    }
+                    Some(why) => why,
+                }
+            }
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(unshown(why));
+        }
+        sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Why the proxy does not show what was written; none when it does.
+fn judge(stats: &Stats, written: &Written, refused: bool) -> Option<Why> {
+    let seen = stats
+        .services
+        .get(&written.service)
+        .cloned()
+        .unwrap_or_default();
+    let (generation, active) = (seen.generation, seen.active);
+    match generation {
+        Some(shown) if shown == written.generation && active == Some(written.active) => None,
+        // The two gauges are set one after the other: this may be over at the next look.
+        Some(shown) if shown == written.generation => Some(Why::Conflict { active }),
+        Some(shown) if shown > written.generation => Some(Why::Superseded {
+            generation: shown,
+            active,
+        }),
+        _ if refused => Some(Why::Refused { generation, active }),
+        _ => Some(Why::Behind { generation, active }),
+    }
+}
