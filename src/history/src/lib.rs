@@ -1,13 +1,17 @@
-//! The record of a run: what was asked, what was answered, what was pushed, and when.
-//!
-//! A history is a text file of JSON lines: one [`Header`], then one [`Operation`] a line. It knows
-//! neither Envoy nor the filter: whoever records it translates into these words, and whoever judges
-//! it needs nothing else.
+#![doc = include_str!("../../../docs/history.md")]
 
+mod contents;
 mod operation;
+mod reader;
+mod validate;
 mod wire;
+mod writer;
 
+pub use contents::Contents;
 pub use operation::{
     Color, Decision, FORMAT, Header, Kind, Operation, Outcome, Proxy, Push, PushKind, Request,
     Scope, Versions, Weather, WeatherKind,
 };
+pub use reader::{Fault, InvalidHistory, Reader};
+pub use validate::{Impossible, MAX_GENERATION, MAX_PROXIES};
+pub use writer::Writer;

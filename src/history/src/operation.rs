@@ -1,6 +1,6 @@
 //! The words of a history.
 //!
-//! How each is written down is in [`crate`]; a request has a wire form of its own (`wire`), because a
+//! How each is written down is in the documentation of the crate; a request has a wire form of its own (`wire`), because a
 //! run holds ten million of them.
 //!
 //! All instants are nanoseconds on one monotonic clock of the recording process, from the start of
