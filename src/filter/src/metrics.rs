@@ -1,6 +1,6 @@
 //! Metrics, each defined once a VM: the proxy keeps every definition until the VM ends.
 
-use crate::host::{self, Metric};
+use cutover_abi::{self as host, Metric};
 use std::{cell::RefCell, collections::HashMap};
 
 thread_local! {

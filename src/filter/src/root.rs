@@ -1,6 +1,7 @@
 //! The root context: one for each configuration in each VM.
 
-use crate::{host, metrics, stream::Stream};
+use crate::{metrics, stream::Stream};
+use cutover_abi as host;
 use cutover_core::{Generation, Merge, Plan, Service, merge};
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};

@@ -1,6 +1,7 @@
 //! One request: read by `decide`, sent on by headers.
 
-use crate::{host, metrics, root::metric};
+use crate::{metrics, root::metric};
+use cutover_abi as host;
 use cutover_core::{Answer, Decision, Outcome, Plan, Reason, Request, RouteBy, decide, headers};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;

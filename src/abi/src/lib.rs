@@ -4,7 +4,7 @@
 //! proxy's VM down. These take statuses as numbers and turn each of them into a value.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::{ptr, slice};
+use std::ptr;
 
 const OK: u32 = 0;
 const CAS_MISMATCH: u32 = 8;
@@ -102,7 +102,7 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     #[expect(unsafe_code, reason = "the host hands over memory by pointer")]
     // SAFETY: the host got this block from `proxy_on_memory_allocate` of the SDK, which leaks a
     // boxed slice of exactly `size` bytes, filled it, and forgot it.
-    let block = unsafe { Box::from_raw(slice::from_raw_parts_mut(data, size)) };
+    let block = unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, size)) };
     Some(block.into_vec())
 }
 
@@ -117,7 +117,7 @@ macro_rules! call {
 }
 
 /// The first value of a request header.
-pub(crate) fn request_header(name: &str) -> Option<Vec<u8>> {
+pub fn request_header(name: &str) -> Option<Vec<u8>> {
     bytes(|data, size| {
         call!(proxy_get_header_map_value(
             REQUEST_HEADERS,
@@ -130,12 +130,12 @@ pub(crate) fn request_header(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Gives a request header one value, whatever it was before.
-pub(crate) fn set_request_header(name: &str, value: &str) -> bool {
+pub fn set_request_header(name: &str, value: &str) -> bool {
     set_header(REQUEST_HEADERS, name, value)
 }
 
 /// Gives a response header one value, whatever it was before.
-pub(crate) fn set_response_header(name: &str, value: &str) -> bool {
+pub fn set_response_header(name: &str, value: &str) -> bool {
     set_header(RESPONSE_HEADERS, name, value)
 }
 
@@ -152,7 +152,7 @@ fn set_header(map: u32, name: &str, value: &str) -> bool {
 }
 
 /// Removes a request header, all values of it.
-pub(crate) fn remove_request_header(name: &str) -> bool {
+pub fn remove_request_header(name: &str) -> bool {
     call!(proxy_remove_header_map_value(
         REQUEST_HEADERS,
         name.as_ptr(),
@@ -161,7 +161,7 @@ pub(crate) fn remove_request_header(name: &str) -> bool {
 }
 
 /// A value that all workers share, and its compare-and-set number.
-pub(crate) fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
+pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
     let value = bytes(|data, size| {
         call!(proxy_get_shared_data(
@@ -176,7 +176,8 @@ pub(crate) fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
 }
 
 /// What came of a compare-and-set.
-pub(crate) enum Set {
+pub enum Set {
+    /// It is set.
     Done,
     /// Somebody else wrote first.
     Mismatch,
@@ -185,7 +186,7 @@ pub(crate) enum Set {
 }
 
 /// Sets a shared value if its number is still `cas`; a value that is absent is set in any case.
-pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Set {
+pub fn set_shared(key: &str, value: &[u8], cas: u32) -> Set {
     let (data, size) = (value.as_ptr(), value.len());
     match call!(proxy_set_shared_data(
         key.as_ptr(),
@@ -201,7 +202,7 @@ pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Set {
 }
 
 /// The plugin's configuration.
-pub(crate) fn plugin_configuration() -> Vec<u8> {
+pub fn plugin_configuration() -> Vec<u8> {
     bytes(|data, size| {
         call!(proxy_get_buffer_bytes(
             PLUGIN_CONFIGURATION,
@@ -215,27 +216,29 @@ pub(crate) fn plugin_configuration() -> Vec<u8> {
 }
 
 /// The plugin's name, as the proxy's configuration has it.
-pub(crate) fn plugin_name() -> String {
+pub fn plugin_name() -> String {
     let path = "plugin_name";
     let name = bytes(|data, size| call!(proxy_get_property(path.as_ptr(), path.len(), data, size)));
     String::from_utf8_lossy(&name.unwrap_or_default()).into_owned()
 }
 
 /// Sets the filter state `wasm.<name>` of the current stream.
-pub(crate) fn set_filter_state(name: &str, value: &str) -> bool {
+pub fn set_filter_state(name: &str, value: &str) -> bool {
     let (data, size) = (value.as_ptr(), value.len());
     call!(proxy_set_property(name.as_ptr(), name.len(), data, size)) == OK
 }
 
 /// Kinds of metrics, by their number in the ABI.
 #[derive(Clone, Copy)]
-pub(crate) enum Metric {
+pub enum Metric {
+    /// Only grows.
     Counter = 0,
+    /// Is set.
     Gauge = 1,
 }
 
 /// Defines a metric, or finds the one of that name.
-pub(crate) fn define_metric(kind: Metric, name: &str) -> Option<u32> {
+pub fn define_metric(kind: Metric, name: &str) -> Option<u32> {
     let mut id = 0;
     let status = call!(proxy_define_metric(
         kind as u32,
@@ -247,17 +250,17 @@ pub(crate) fn define_metric(kind: Metric, name: &str) -> Option<u32> {
 }
 
 /// Sets a gauge.
-pub(crate) fn record_metric(id: u32, value: u64) -> bool {
+pub fn record_metric(id: u32, value: u64) -> bool {
     call!(proxy_record_metric(id, value)) == OK
 }
 
 /// Adds one to a counter.
-pub(crate) fn increment_metric(id: u32) -> bool {
+pub fn increment_metric(id: u32) -> bool {
     call!(proxy_increment_metric(id, 1)) == OK
 }
 
 /// Answers the current request here; `details` is what access logs show as response code details.
-pub(crate) fn respond(status: u32, details: &str, headers: &[(&str, &str)], body: &str) -> bool {
+pub fn respond(status: u32, details: &str, headers: &[(&str, &str)], body: &str) -> bool {
     const NO_GRPC_STATUS: i32 = -1;
     let headers = serialize(headers);
     let status = call!(proxy_send_local_response(
@@ -317,7 +320,7 @@ impl Log for ProxyLog {
 }
 
 /// Sends what is logged to the proxy's log.
-pub(crate) fn log_to_proxy() {
+pub fn log_to_proxy() {
     if log::set_logger(&ProxyLog).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
