@@ -7,6 +7,7 @@
 //! which the SDK's traits mention more than the filter calls) and the part of WASI that proxies offer.
 
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::{collections::BTreeSet, env, error::Error, fs, process::ExitCode};
 use walrus::Module;
 
@@ -116,9 +117,9 @@ fn pack(from: &str, to: &str) -> Result<String, Box<dyn Error>> {
     }
     let bytes = module.emit_wasm();
     fs::write(to, &bytes)?;
-    let digest: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut digest = String::new();
+    for byte in Sha256::digest(&bytes) {
+        write!(digest, "{byte:02x}")?;
+    }
     Ok(format!("{to}: {} bytes, sha256 {digest}", bytes.len()))
 }

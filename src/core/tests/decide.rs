@@ -1,5 +1,7 @@
 //! What is decided for a request: the precedence, the register, hosts and overrides.
 
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test's helper")]
+
 mod support;
 
 use cutover_core::{Color, token};

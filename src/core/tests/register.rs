@@ -1,5 +1,7 @@
 //! The register: the newest generation wins, in whatever order the pushes arrive.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper")]
+
 use cutover_core::{Color, Generation, Merge, Previous, Register, Switch, merge};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;

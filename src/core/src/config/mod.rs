@@ -9,6 +9,7 @@ mod wire;
 use crate::{Expose, Plan, hosts::Hosts};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use std::fmt;
 
 /// The version of the configuration's form.
@@ -26,6 +27,8 @@ pub struct InvalidConfig {
     path: String,
     value: Value,
     problem: String,
+    /// The problem quotes the value already.
+    quoted: bool,
 }
 
 impl InvalidConfig {
@@ -61,6 +64,7 @@ impl fmt::Display for InvalidConfig {
         }
         match &self.value {
             Value::Null | Value::Object(_) => Ok(()),
+            _ if self.quoted => Ok(()),
             value => {
                 let text = value.to_string();
                 let shown: String = text.chars().take(80).collect();
@@ -182,7 +186,19 @@ fn typed<T: DeserializeOwned>(prefix: &str, value: &Value) -> Result<T, InvalidC
             ("", inner) => inner.to_owned(),
             (prefix, inner) => format!("{prefix}.{inner}"),
         };
-        // The sentence already quotes the value that is wrong.
-        InvalidConfig::new(path, Value::Null, error.into_inner().to_string())
+        let found = error
+            .path()
+            .iter()
+            .try_fold(value, |value, segment| match segment {
+                Segment::Seq { index } => value.get(index),
+                Segment::Map { key } | Segment::Enum { variant: key } => value.get(key),
+                Segment::Unknown => None,
+            });
+        let found = found.cloned().unwrap_or_default();
+        let problem = error.into_inner().to_string();
+        InvalidConfig {
+            quoted: true,
+            ..InvalidConfig::new(path, found, problem)
+        }
     })
 }

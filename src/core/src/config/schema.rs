@@ -13,9 +13,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 )]
 enum Configuration {
     /// Many services.
-    Full(Full),
+    Full(Box<Full>),
     /// One service, called `default`.
-    Short(Short),
+    Short(Box<Short>),
 }
 
 /// Many services.

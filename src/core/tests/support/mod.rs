@@ -1,19 +1,21 @@
 //! A request as a test writes it, and a proxy with one shared register.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper")]
+
 use cutover_core::{Merge, Outcome, Plan, Request, decide, merge};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-pub const KEY: &[u8] = b"0123456789abcdef";
-pub const NOW: u64 = 1_763_722_800;
+pub(crate) const KEY: &[u8] = b"0123456789abcdef";
+pub(crate) const NOW: u64 = 1_763_722_800;
 
 /// A request and the shared data of its proxy.
 #[derive(Default)]
-pub struct Fake {
-    pub headers: HashMap<&'static str, Vec<u8>>,
-    pub shared: HashMap<String, Vec<u8>>,
+pub(crate) struct Fake {
+    pub(crate) headers: HashMap<&'static str, Vec<u8>>,
+    pub(crate) shared: HashMap<String, Vec<u8>>,
     /// The headers that were asked for.
-    pub read: RefCell<Vec<String>>,
+    pub(crate) read: RefCell<Vec<String>>,
 }
 
 impl Request for Fake {
@@ -32,7 +34,7 @@ impl Request for Fake {
 }
 
 impl Fake {
-    pub fn new<const N: usize>(headers: [(&'static str, &[u8]); N]) -> Self {
+    pub(crate) fn new<const N: usize>(headers: [(&'static str, &[u8]); N]) -> Self {
         let headers = headers.map(|(name, value)| (name, value.to_vec())).into();
         Self {
             headers,
@@ -41,7 +43,7 @@ impl Fake {
     }
 
     /// Commits a plan's switches, as the filter does when it is configured.
-    pub fn configure(&mut self, plan: &Plan) {
+    pub(crate) fn configure(&mut self, plan: &Plan) {
         for service in plan.services() {
             let Some(generation) = service.switch().generation else {
                 continue;
@@ -56,7 +58,7 @@ impl Fake {
 
 /// A plan as the filter has it: bound, with the key `k1`.
 #[track_caller]
-pub fn plan(json: &str) -> Plan {
+pub(crate) fn plan(json: &str) -> Plan {
     let key = |id: &str| (id == "k1").then(|| KEY.to_vec());
     Plan::parse(json.as_bytes())
         .and_then(|plan| plan.bind("test", key))
@@ -64,7 +66,7 @@ pub fn plan(json: &str) -> Plan {
 }
 
 /// What `decide` says, in one line.
-pub fn decided(plan: &Plan, request: &Fake) -> String {
+pub(crate) fn decided(plan: &Plan, request: &Fake) -> String {
     match decide(plan, request) {
         Outcome::Route(decision) => match decision.refused {
             Some(refusal) => format!("{} ({refusal})", decision.header()),
