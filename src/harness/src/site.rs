@@ -1,0 +1,382 @@
+//! One proxy of a run: its Envoy, its configuration file, and what was pushed to it.
+
+mod config;
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cutover_control::{AccessLog, AdminError, Bootstrap, Endpoint, FileTarget, Seen, TargetError};
+use cutover_history::{Operation, Push, PushKind, Weather, WeatherKind};
+
+use crate::clock::Clock;
+use crate::envoy::{Envoy, EnvoyError};
+use crate::testimony::other;
+use crate::weather::{Event, Trouble};
+use config::core;
+pub(crate) use config::{Fault, State};
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// The name of the only service.
+pub(crate) const SERVICE: &str = "default";
+
+/// A proxy that does not do what it is told.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// Envoy does not start, or is gone.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
+    /// Its admin interface does not answer.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Its configuration file cannot be replaced.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A file or a process of it cannot be handled.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It does not show what it was told in time.
+    #[error("proxy {proxy} does not show {what} after {} s; the end of its log:\n{log}", waited.as_secs())]
+    Late {
+        /// The proxy, by index.
+        proxy: u32,
+        /// What was waited for.
+        what: String,
+        /// How long.
+        waited: Duration,
+        /// The end of Envoy's log.
+        log: String,
+    },
+}
+
+/// What all proxies of a run have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) workers: u32,
+    pub(crate) listeners: u32,
+    pub(crate) blue: Endpoint,
+    pub(crate) green: Endpoint,
+    pub(crate) clock: Clock,
+    pub(crate) deadline: Duration,
+}
+
+/// Counters of a proxy that a restart sets to zero, added up over restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Pushes that the filter ignored as older.
+    pub stale: u64,
+    /// Pushes that the filter ignored as a conflict.
+    pub conflict: u64,
+    /// Overrides that were followed.
+    pub override_used: u64,
+    /// Overrides that were refused.
+    pub override_refused: u64,
+    /// Files that Envoy refused.
+    pub update_rejected: u64,
+}
+
+/// One proxy of a run.
+#[derive(Debug)]
+pub(crate) struct Site {
+    index: u32,
+    pub(crate) envoy: Envoy,
+    pub(crate) target: FileTarget,
+    /// What the file should say now, and said before.
+    pub(crate) now: State,
+    before: Option<State>,
+    common: Common,
+    shown: Shown,
+}
+
+impl Site {
+    /// Starts a proxy with `now` as its configuration; returns once it shows that.
+    pub(crate) async fn start(
+        index: u32,
+        binary: &Path,
+        folder: &Path,
+        now: State,
+        common: Common,
+    ) -> Result<(Self, Operation), SiteError> {
+        let watched = folder.join("config");
+        std::fs::create_dir_all(&watched)?;
+        let target = FileTarget::new(watched.join("cutover.json"));
+        std::fs::write(target.path(), &now.file)?;
+        let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let bootstrap = Bootstrap {
+            admin: local,
+            listeners: vec![local; common.listeners as usize],
+            blue: common.blue.clone(),
+            green: common.green.clone(),
+            ecds: target.path().to_owned(),
+            active_at_install: core(now.active),
+            access_log: AccessLog::Off,
+        };
+        let invoked = common.clock.now();
+        let envoy = Envoy::start(binary, folder, common.workers, bootstrap).await?;
+        let shown = Shown::default();
+        let site = Self {
+            index,
+            envoy,
+            target,
+            now,
+            before: None,
+            common,
+            shown,
+        };
+        site.until_shown().await?;
+        let install = site.push(
+            PushKind::Install,
+            &site.now,
+            invoked,
+            Some(site.common.clock.now()),
+        );
+        Ok((site, install))
+    }
+
+    /// Waits until the proxy shows the generation and color that it should.
+    async fn until_shown(&self) -> Result<(), SiteError> {
+        let (generation, active) = (Some(self.now.generation), Some(core(self.now.active)));
+        self.until(&format!("generation {}", self.now.generation), async || {
+            let seen = self.envoy.admin().seen(SERVICE).await?;
+            Ok(seen.generation == generation && seen.active == active)
+        })
+        .await
+    }
+
+    /// Waits until Envoy has read the file as often as it was replaced.
+    async fn until_read(&self, reads: u64) -> Result<(), SiteError> {
+        self.until("that it read its file", async || {
+            Ok(self.reads().await? >= reads)
+        })
+        .await
+    }
+
+    /// How often Envoy has read the file, whether it could use it or not.
+    async fn reads(&self) -> Result<u64, AdminError> {
+        let body = self
+            .envoy
+            .admin()
+            .get("/stats?filter=http_filter.cutover.update_attempt")
+            .await?;
+        let text = String::from_utf8_lossy(&body);
+        let number = text
+            .trim()
+            .rsplit(' ')
+            .next()
+            .and_then(|number| number.parse().ok());
+        Ok(number.unwrap_or(0))
+    }
+
+    async fn until(
+        &self,
+        what: &str,
+        mut holds: impl AsyncFnMut() -> Result<bool, AdminError>,
+    ) -> Result<(), SiteError> {
+        let start = Instant::now();
+        loop {
+            match holds().await {
+                Ok(true) => return Ok(()),
+                Err(error) if start.elapsed() > self.common.deadline => return Err(error.into()),
+                _ if start.elapsed() > self.common.deadline => {
+                    return Err(SiteError::Late {
+                        proxy: self.index,
+                        what: what.to_owned(),
+                        waited: self.common.deadline,
+                        log: self.envoy.log_end(),
+                    });
+                }
+                // Not yet, or an Envoy that was just resumed and is busy.
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// Notes that a flip has replaced the file.
+    pub(crate) fn flipped(&mut self, now: State) {
+        self.before = Some(std::mem::replace(&mut self.now, now));
+    }
+
+    /// A push to this proxy as the history has it.
+    pub(crate) fn push(
+        &self,
+        kind: PushKind,
+        state: &State,
+        invoked: u64,
+        acknowledged: Option<u64>,
+    ) -> Operation {
+        Operation::Push(Push {
+            flip: None,
+            kind,
+            proxy: self.index,
+            generation: state.generation,
+            color: state.active,
+            invoked,
+            acknowledged,
+        })
+    }
+
+    /// Adds what the proxy shows to what it showed before its last restart.
+    pub(crate) async fn shown(&self) -> Shown {
+        let stats = self
+            .envoy
+            .admin()
+            .stats(Some(SERVICE))
+            .await
+            .unwrap_or_default();
+        let Seen {
+            stale,
+            conflict,
+            override_used,
+            override_refused,
+            ..
+        } = stats.services.get(SERVICE).cloned().unwrap_or_default();
+        Shown {
+            stale: self.shown.stale + stale,
+            conflict: self.shown.conflict + conflict,
+            override_used: self.shown.override_used + override_used,
+            override_refused: self.shown.override_refused + override_refused,
+            update_rejected: self.shown.update_rejected + stats.update_rejected,
+        }
+    }
+
+    /// Lets something happen to the proxy; when it is over, the file is the good one again. The
+    /// operations are what the history is to hold, also when it ends in an error.
+    pub(crate) async fn suffer(
+        &mut self,
+        event: Event,
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), SiteError> {
+        let now = &self.now;
+        let from = self.common.clock.now();
+        match event.trouble {
+            Trouble::Replayed | Trouble::Older => {
+                let pushed = match (event.trouble, &self.before) {
+                    (Trouble::Replayed, Some(before)) => before.clone(),
+                    _ => now
+                        .switched(now.generation - 1, other(now.active))
+                        .ok_or_else(not_ours)?,
+                };
+                operations.push(self.push(PushKind::Stale, &pushed, from, None));
+                self.lay(&pushed.file, event.time).await
+            }
+            Trouble::Conflict => {
+                let pushed = now
+                    .switched(now.generation, other(now.active))
+                    .ok_or_else(not_ours)?;
+                operations.push(self.push(PushKind::Conflict, &pushed, from, None));
+                self.lay(&pushed.file, event.time).await
+            }
+            Trouble::OutOfOrder => self.disorder(operations).await,
+            Trouble::Torn => {
+                let laid = self.lay(&now.torn(), event.time).await;
+                operations.push(self.weather(WeatherKind::Torn, from));
+                laid
+            }
+            Trouble::UnknownField | Trouble::Purple => {
+                let fault = match event.trouble {
+                    Trouble::Purple => Fault::Purple,
+                    _ => Fault::UnknownField,
+                };
+                let spoiled = now.spoiled(fault, from).ok_or_else(not_ours)?;
+                let laid = self.lay(&spoiled, event.time).await;
+                operations.push(self.weather(WeatherKind::Bad, from));
+                laid
+            }
+            Trouble::Killed => {
+                self.shown = self.shown().await;
+                let restarted = self.envoy.restart().await;
+                let shown = match restarted {
+                    Ok(()) => self.until_shown().await,
+                    Err(error) => Err(error.into()),
+                };
+                operations.push(self.weather(WeatherKind::Killed, from));
+                shown
+            }
+            Trouble::Paused => {
+                self.envoy.pause()?;
+                tokio::time::sleep(event.time).await;
+                self.envoy.resume()?;
+                let ready = self.until("that it answers", async || {
+                    Ok(self.envoy.admin().is_ready().await)
+                });
+                let ready = ready.await;
+                operations.push(self.weather(WeatherKind::Paused, from));
+                ready
+            }
+            Trouble::Starved => {
+                let starved = self.envoy.starve(event.worker, event.time).await;
+                operations.push(self.weather(WeatherKind::Starved, from));
+                Ok(starved?)
+            }
+        }
+    }
+
+    /// Lays a file there for a time, then the good one again.
+    async fn lay(&self, bytes: &[u8], time: Duration) -> Result<(), SiteError> {
+        let reads = self.reads().await?;
+        self.target.replace(bytes)?;
+        let read = self.until_read(reads + 1).await;
+        if read.is_ok() {
+            // Traffic goes on: this is when it could be misled.
+            tokio::time::sleep(time).await;
+        }
+        // Also when it was not read: whatever comes next, a restart too, must find the good file.
+        self.target.replace(&self.now.file)?;
+        read?;
+        self.until_read(reads + 2).await
+    }
+
+    /// Pushes a newer generation and at once the present one, then the newer one again.
+    async fn disorder(&mut self, operations: &mut Vec<Operation>) -> Result<(), SiteError> {
+        let older = self.now.clone();
+        let generation = older.generation.saturating_add(1).max(unix_ms());
+        let newer = older
+            .switched(generation, older.active)
+            .ok_or_else(not_ours)?;
+        let reads = self.reads().await?;
+        let invoked = self.common.clock.now();
+        let pushed = (|| {
+            self.target.replace(&newer.file)?;
+            let again = self.common.clock.now();
+            self.target.replace(&older.file)?;
+            Ok::<_, SiteError>(again)
+        })();
+        self.flipped(newer.clone());
+        let arrived = async {
+            let again = pushed?;
+            operations.push(self.push(PushKind::Stale, &older, again, None));
+            self.until_read(reads + 2).await?;
+            self.target.replace(&newer.file)?;
+            self.until_shown().await
+        };
+        let arrived = arrived.await;
+        let acknowledged = arrived.is_ok().then(|| self.common.clock.now());
+        operations.push(self.push(PushKind::Flip, &newer, invoked, acknowledged));
+        arrived
+    }
+
+    fn weather(&self, kind: WeatherKind, from: u64) -> Operation {
+        Operation::Weather(Weather {
+            kind,
+            proxy: self.index,
+            from,
+            until: self.common.clock.now(),
+        })
+    }
+}
+
+/// Unix time in milliseconds; 0 on a clock before 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Only when something else than this run has written the file.
+fn not_ours() -> SiteError {
+    SiteError::Io(io::Error::other(
+        "the configuration file is not the one of this run",
+    ))
+}
