@@ -1,6 +1,7 @@
 //! Which service a host belongs to, in time that does not grow with the number of services.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 /// The longest host name that can be matched (RFC 1035, section 2.3.4). A longer one is nobody's by
 /// name, which also bounds the work that a client can ask for.
@@ -47,12 +48,16 @@ impl Pattern {
     }
 }
 
+/// Hashes without asking the host for randomness, which it could refuse: only the configuration, and
+/// no client, puts keys in.
+type Map = HashMap<String, usize, BuildHasherDefault<DefaultHasher>>;
+
 /// Maps hosts to indices of services. The most exact pattern wins: the host itself, then the longest
 /// suffix, then any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts {
-    exact: HashMap<String, usize>,
-    suffix: HashMap<String, usize>,
+    exact: Map,
+    suffix: Map,
     any: Option<usize>,
 }
 

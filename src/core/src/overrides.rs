@@ -1,7 +1,7 @@
 //! Overrides: a header or cookie that reaches a color which has no traffic yet.
 
 use crate::{Color, Request, headers, token};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What a service lets clients override, and how they prove that they may.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum Proof {
     /// It need not: local use.
     Unsigned,
     /// By a token of one of these keys. A key without bytes is one that nobody has looked up yet.
-    Keys(HashMap<String, Option<token::Key>>),
+    Keys(BTreeMap<String, Option<token::Key>>),
 }
 
 /// What an override of a request comes to.
@@ -79,11 +79,7 @@ impl Override {
     pub fn key_ids(&self) -> Option<Vec<&str>> {
         match &self.proof {
             Proof::Unsigned => None,
-            Proof::Keys(keys) => {
-                let mut ids: Vec<_> = keys.keys().map(String::as_str).collect();
-                ids.sort_unstable();
-                Some(ids)
-            }
+            Proof::Keys(keys) => Some(keys.keys().map(String::as_str).collect()),
         }
     }
 
@@ -146,7 +142,7 @@ impl Override {
 }
 
 fn verify(
-    keys: &HashMap<String, Option<token::Key>>,
+    keys: &BTreeMap<String, Option<token::Key>>,
     token: &token::Token<'_>,
     service: &str,
     color: Color,

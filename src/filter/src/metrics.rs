@@ -1,10 +1,10 @@
 //! Metrics, each defined once a VM: the proxy keeps every definition until the VM ends.
 
 use cutover_abi::{self as host, Metric};
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::BTreeMap};
 
 thread_local! {
-    static DEFINED: RefCell<HashMap<String, u32>> = RefCell::default();
+    static DEFINED: RefCell<BTreeMap<String, u32>> = RefCell::default();
 }
 
 /// Sets a gauge. A proxy that refuses the metric serves on without it.

@@ -14,6 +14,10 @@ thread_local! {
     static FRESH: Cell<bool> = const { Cell::new(true) };
 }
 
+/// How often a switch is tried against others that are written at the same time. Each of them is a
+/// push that went through, so that a handful would do.
+const ATTEMPTS: u32 = 1000;
+
 #[derive(Default)]
 pub(crate) struct Root {
     plugin: Rc<str>,
@@ -72,7 +76,7 @@ fn switch(plugin: &str, service: &Service, fresh: bool) {
         show(plugin, service, None);
         return;
     };
-    loop {
+    for _attempt in 0..ATTEMPTS {
         let (stored, cas) = host::shared(service.register_key()).unzip();
         match merge(stored.as_deref(), generation, service.switch()) {
             Merge::Commit(bytes) => {
@@ -100,6 +104,7 @@ fn switch(plugin: &str, service: &Service, fresh: bool) {
             }
         }
     }
+    error!("cutover: service {name}: register not written, the proxy refuses every attempt");
 }
 
 fn show(plugin: &str, service: &Service, generation: Option<Generation>) {

@@ -37,6 +37,7 @@ impl InvalidConfig {
             path: path.into(),
             value,
             problem: problem.into(),
+            quoted: false,
         }
     }
 
