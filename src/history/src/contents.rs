@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::Operation;
 
 /// How much a history holds, and the digest of its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
     /// SHA-256 of all bytes of the file, in lower-case hexadecimal.

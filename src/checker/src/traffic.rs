@@ -1,0 +1,232 @@
+//! What the traffic of a scope could have seen.
+
+use std::collections::BTreeMap;
+
+use cutover_history::{Header, Scope};
+
+use crate::record::Record;
+
+/// When proxies were down because they were killed.
+#[derive(Default)]
+pub(crate) struct Killed(BTreeMap<u16, Vec<(u64, u64)>>);
+
+impl Killed {
+    pub(crate) fn add(&mut self, proxy: u16, from: u64, until: u64) {
+        self.0.entry(proxy).or_default().push((from, until));
+    }
+
+    /// Makes the intervals of each proxy ascending and disjoint.
+    pub(crate) fn merge(&mut self) {
+        for intervals in self.0.values_mut() {
+            intervals.sort_unstable();
+            let mut merged: Vec<(u64, u64)> = Vec::with_capacity(intervals.len());
+            for &(from, until) in intervals.iter() {
+                match merged.last_mut() {
+                    Some((_, last)) if from <= *last => *last = (*last).max(until),
+                    _ => merged.push((from, until)),
+                }
+            }
+            *intervals = merged;
+        }
+    }
+
+    /// Whether a request overlaps a kill of its proxy.
+    pub(crate) fn excuses(&self, record: &Record) -> bool {
+        !self
+            .within(record.proxy, record.start, record.end)
+            .is_empty()
+    }
+
+    /// The kills of a proxy that overlap [from, until].
+    fn within(&self, proxy: u16, from: u64, until: u64) -> &[(u64, u64)] {
+        let intervals = self.0.get(&proxy).map(Vec::as_slice).unwrap_or_default();
+        let low = intervals.partition_point(|&(_, end)| end < from);
+        let high = intervals.partition_point(|&(start, _)| start <= until);
+        intervals.get(low..high).unwrap_or_default()
+    }
+}
+
+/// The requests of one scope, ready to be asked about intervals.
+pub(crate) struct Traffic<'a> {
+    /// The proxy, when the scope is one.
+    pub(crate) proxy: Option<u32>,
+    /// Ascending by start.
+    pub(crate) records: &'a [Record],
+    pub(crate) killed: &'a Killed,
+    /// How far around a flip the traffic is looked at, ns.
+    pub(crate) margin: u64,
+    starts: Vec<(u16, Starts)>,
+}
+
+impl<'a> Traffic<'a> {
+    pub(crate) fn new(
+        header: &Header,
+        unit: u16,
+        records: &'a [Record],
+        killed: &'a Killed,
+    ) -> Self {
+        let (proxy, proxies) = match header.scope {
+            Scope::Proxy => (Some(u32::from(unit)), unit..=unit),
+            Scope::Fleet => {
+                let last = header.proxies.len().saturating_sub(1);
+                (None, 0..=u16::try_from(last).unwrap_or(u16::MAX))
+            }
+        };
+        let mut starts: Vec<(u16, Starts)> =
+            proxies.map(|proxy| (proxy, Starts::default())).collect();
+        for record in records {
+            if record.read().is_some()
+                && let Some((_, starts)) = starts.get_mut(usize::from(record.proxy - unit))
+            {
+                starts.push(record.start);
+            }
+        }
+        // Twice, so that a gap as wide as the window fits in whole.
+        let margin = header.window_ns.saturating_mul(2);
+        Self {
+            proxy,
+            records,
+            killed,
+            margin,
+            starts,
+        }
+    }
+
+    /// The longest time within [from, until] in which no read began at one of the proxies, though it
+    /// was not being killed.
+    pub(crate) fn largest_gap(&self, from: u64, until: u64) -> u64 {
+        let gaps = self.starts.iter().map(|(proxy, starts)| {
+            let mut largest = 0;
+            let mut from = from;
+            for &(down, up) in self.killed.within(*proxy, from, until) {
+                if down > from {
+                    largest = largest.max(starts.largest_gap(from, down));
+                }
+                from = from.max(up);
+            }
+            if from < until {
+                largest.max(starts.largest_gap(from, until))
+            } else {
+                largest
+            }
+        });
+        gaps.max().unwrap_or_default()
+    }
+
+    /// Reads that began in [from, until), at the proxy that has fewest.
+    pub(crate) fn fewest_reads(&self, from: u64, until: u64) -> u64 {
+        let reads = self
+            .starts
+            .iter()
+            .map(|(_, starts)| starts.count(from, until));
+        reads.min().unwrap_or_default()
+    }
+}
+
+/// How many starts share one entry of [`Starts::blocks`].
+const BLOCK: usize = 1024;
+
+/// Instants in ascending order, with the largest gap of each block so that no question is answered
+/// by reading them all.
+#[derive(Default)]
+struct Starts {
+    instants: Vec<u64>,
+    /// The largest gap that ends at an instant of the block.
+    blocks: Vec<u64>,
+}
+
+impl Starts {
+    fn push(&mut self, at: u64) {
+        let gap = self.instants.last().map_or(0, |last| at - last);
+        if self.instants.len().is_multiple_of(BLOCK) {
+            self.blocks.push(gap);
+        } else if let Some(block) = self.blocks.last_mut() {
+            *block = (*block).max(gap);
+        }
+        self.instants.push(at);
+    }
+
+    fn count(&self, from: u64, until: u64) -> u64 {
+        let low = self.instants.partition_point(|&at| at < from);
+        let high = self.instants.partition_point(|&at| at < until);
+        u64::try_from(high.saturating_sub(low)).unwrap_or(u64::MAX)
+    }
+
+    /// The largest gap in [from, until], its edges included.
+    fn largest_gap(&self, from: u64, until: u64) -> u64 {
+        let low = self.instants.partition_point(|&at| at < from);
+        let high = self.instants.partition_point(|&at| at <= until);
+        let within = self.instants.get(low..high).unwrap_or_default();
+        let (Some(first), Some(last)) = (within.first(), within.last()) else {
+            return until - from;
+        };
+        (first - from)
+            .max(until - last)
+            .max(self.largest_between(low, high))
+    }
+
+    /// The largest gap between neighbors of the instants `low..high`.
+    fn largest_between(&self, low: usize, high: usize) -> u64 {
+        let scan = |low: usize, high: usize| {
+            let pairs = self.instants.get(low..high).unwrap_or_default().windows(2);
+            pairs
+                .filter_map(|pair| Some(pair.last()? - pair.first()?))
+                .max()
+                .unwrap_or_default()
+        };
+        let (first, last) = (low / BLOCK + 1, high / BLOCK);
+        if first >= last {
+            return scan(low, high);
+        }
+        let blocks = self
+            .blocks
+            .get(first..last)
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .max();
+        // Gaps that end in a whole block are in `blocks`; the others end before or after those.
+        scan(low, first * BLOCK)
+            .max(blocks.unwrap_or_default())
+            .max(scan(last * BLOCK - 1, high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_gap_by_blocks_is_the_one_by_reading_all() {
+        let mut starts = Starts::default();
+        let (mut at, mut state) = (0_u64, 1_u64);
+        for _ in 0..5_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            at += state >> 50;
+            starts.push(at);
+        }
+        for (from, until) in [
+            (0, at),
+            (17, at - 9),
+            (at / 3, at / 2),
+            (at / 2, at / 2 + 1),
+            (at, at + 50),
+            (0, 0),
+        ] {
+            let mut expected = 0;
+            let mut last = from;
+            for &at in starts
+                .instants
+                .iter()
+                .filter(|&&at| at >= from && at <= until)
+            {
+                expected = expected.max(at - last);
+                last = at;
+            }
+            expected = expected.max(until - last);
+            assert_eq!(starts.largest_gap(from, until), expected, "{from}..{until}");
+        }
+    }
+}
