@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::envoy::{Envoy, EnvoyError};
 use crate::testimony::other;
 use crate::weather::{Event, Trouble};
-use config::core;
-pub(crate) use config::{Fault, State};
+use config::Fault;
+pub(crate) use config::{State, core};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -76,6 +76,27 @@ pub struct Shown {
     pub update_rejected: u64,
 }
 
+/// A condition that is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// The proxy shows this generation and color.
+    Shown(u64, cutover_core::Color),
+    /// Envoy has read its file so often.
+    Reads(u64),
+    /// Envoy takes traffic.
+    Ready,
+}
+
+impl Wanted {
+    fn in_words(self) -> String {
+        match self {
+            Self::Shown(generation, active) => format!("generation {generation} ({active})"),
+            Self::Reads(times) => format!("that it has read its file {times} times"),
+            Self::Ready => "that it is ready".to_owned(),
+        }
+    }
+}
+
 /// One proxy of a run.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -134,54 +155,18 @@ impl Site {
         Ok((site, install))
     }
 
-    /// Waits until the proxy shows the generation and color that it should.
-    async fn until_shown(&self) -> Result<(), SiteError> {
-        let (generation, active) = (Some(self.now.generation), Some(core(self.now.active)));
-        self.until(&format!("generation {}", self.now.generation), async || {
-            let seen = self.envoy.admin().seen(SERVICE).await?;
-            Ok(seen.generation == generation && seen.active == active)
-        })
-        .await
-    }
-
-    /// Waits until Envoy has read the file as often as it was replaced.
-    async fn until_read(&self, reads: u64) -> Result<(), SiteError> {
-        self.until("that it read its file", async || {
-            Ok(self.reads().await? >= reads)
-        })
-        .await
-    }
-
-    /// How often Envoy has read the file, whether it could use it or not.
-    async fn reads(&self) -> Result<u64, AdminError> {
-        let body = self
-            .envoy
-            .admin()
-            .get("/stats?filter=http_filter.cutover.update_attempt")
-            .await?;
-        let text = String::from_utf8_lossy(&body);
-        let number = text
-            .trim()
-            .rsplit(' ')
-            .next()
-            .and_then(|number| number.parse().ok());
-        Ok(number.unwrap_or(0))
-    }
-
-    async fn until(
-        &self,
-        what: &str,
-        mut holds: impl AsyncFnMut() -> Result<bool, AdminError>,
-    ) -> Result<(), SiteError> {
+    /// Waits until a condition holds.
+    async fn until(&self, wanted: Wanted) -> Result<(), SiteError> {
         let start = Instant::now();
         loop {
-            match holds().await {
+            let late = start.elapsed() > self.common.deadline;
+            match self.holds(wanted).await {
                 Ok(true) => return Ok(()),
-                Err(error) if start.elapsed() > self.common.deadline => return Err(error.into()),
-                _ if start.elapsed() > self.common.deadline => {
+                Err(error) if late => return Err(error.into()),
+                Ok(false) if late => {
                     return Err(SiteError::Late {
                         proxy: self.index,
-                        what: what.to_owned(),
+                        what: wanted.in_words(),
                         waited: self.common.deadline,
                         log: self.envoy.log_end(),
                     });
@@ -190,6 +175,36 @@ impl Site {
                 _ => tokio::time::sleep(LOOK).await,
             }
         }
+    }
+
+    async fn holds(&self, wanted: Wanted) -> Result<bool, AdminError> {
+        match wanted {
+            Wanted::Shown(generation, active) => {
+                let seen = self.envoy.admin().seen(SERVICE).await?;
+                Ok((seen.generation, seen.active) == (Some(generation), Some(active)))
+            }
+            Wanted::Reads(times) => Ok(self.reads().await? >= times),
+            Wanted::Ready => Ok(self.envoy.admin().is_ready().await),
+        }
+    }
+
+    /// Waits until the proxy shows the generation and color that it should.
+    async fn until_shown(&self) -> Result<(), SiteError> {
+        self.until(Wanted::Shown(self.now.generation, core(self.now.active)))
+            .await
+    }
+
+    /// How often Envoy has read the file, whether it could use it or not.
+    async fn reads(&self) -> Result<u64, AdminError> {
+        let path = "/stats?filter=http_filter.cutover.update_attempt";
+        let body = self.envoy.admin().get(path).await?;
+        let text = String::from_utf8_lossy(&body);
+        let number = text
+            .trim()
+            .rsplit(' ')
+            .next()
+            .and_then(|number| number.parse().ok());
+        Ok(number.unwrap_or(0))
     }
 
     /// Notes that a flip has replaced the file.
@@ -238,6 +253,18 @@ impl Site {
             override_refused: self.shown.override_refused + override_refused,
             update_rejected: self.shown.update_rejected + stats.update_rejected,
         }
+    }
+
+    /// The proxy, by index.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Starves a worker; changes nothing but that.
+    pub(crate) async fn starve(&self, event: Event) -> Result<Operation, SiteError> {
+        let from = self.common.clock.now();
+        self.envoy.starve(event.worker, event.time).await?;
+        Ok(self.weather(WeatherKind::Starved, from))
     }
 
     /// Lets something happen to the proxy; when it is over, the file is the good one again. The
@@ -297,17 +324,13 @@ impl Site {
                 self.envoy.pause()?;
                 tokio::time::sleep(event.time).await;
                 self.envoy.resume()?;
-                let ready = self.until("that it answers", async || {
-                    Ok(self.envoy.admin().is_ready().await)
-                });
-                let ready = ready.await;
+                let ready = self.until(Wanted::Ready).await;
                 operations.push(self.weather(WeatherKind::Paused, from));
                 ready
             }
             Trouble::Starved => {
-                let starved = self.envoy.starve(event.worker, event.time).await;
-                operations.push(self.weather(WeatherKind::Starved, from));
-                Ok(starved?)
+                operations.push(self.starve(event).await?);
+                Ok(())
             }
         }
     }
@@ -316,7 +339,7 @@ impl Site {
     async fn lay(&self, bytes: &[u8], time: Duration) -> Result<(), SiteError> {
         let reads = self.reads().await?;
         self.target.replace(bytes)?;
-        let read = self.until_read(reads + 1).await;
+        let read = self.until(Wanted::Reads(reads + 1)).await;
         if read.is_ok() {
             // Traffic goes on: this is when it could be misled.
             tokio::time::sleep(time).await;
@@ -324,7 +347,7 @@ impl Site {
         // Also when it was not read: whatever comes next, a restart too, must find the good file.
         self.target.replace(&self.now.file)?;
         read?;
-        self.until_read(reads + 2).await
+        self.until(Wanted::Reads(reads + 2)).await
     }
 
     /// Pushes a newer generation and at once the present one, then the newer one again.
@@ -346,7 +369,7 @@ impl Site {
         let arrived = async {
             let again = pushed?;
             operations.push(self.push(PushKind::Stale, &older, again, None));
-            self.until_read(reads + 2).await?;
+            self.until(Wanted::Reads(reads + 2)).await?;
             self.target.replace(&newer.file)?;
             self.until_shown().await
         };
