@@ -1,25 +1,26 @@
 //! The ECDS file as a document: what a flip may change in it, and nothing else.
 
+use crate::splice::{Object, set_members, span, splice};
 use cutover_core::{InvalidConfig, Plan, Service, Switch};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
+use std::ops::Range;
 
-const RESPONSE: &str = "a DiscoveryResponse: an object with `resources`";
 const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-const STRUCT: &str = "type.googleapis.com/google.protobuf.Struct";
 const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
-/// Where the plugin configuration lies in the file, as a JSON pointer (RFC 6901).
-const CONFIGURATION: &str = "/resources/0/typed_config/config/configuration/value";
 
 /// An ECDS file with exactly one Wasm filter, taken apart.
 ///
-/// The order of its keys is kept. Its layout is not: it is written with two spaces of indentation.
+/// It is changed as text: what a flip does not mean keeps its order, its layout, its every byte.
 #[derive(Clone, Debug)]
 pub struct Document {
-    root: Value,
-    configuration: Map<String, Value>,
-    form: Form,
+    text: String,
     names: Names,
+    version: Option<String>,
+    /// The plugin configuration, as JSON text.
+    configuration: String,
+    /// Where it lies in `text`.
+    place: Range<usize>,
 }
 
 /// The names that Envoy's stats know the filter by.
@@ -31,18 +32,15 @@ pub struct Names {
     pub plugin: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Struct,
-    Text,
-}
-
 /// A file that is no ECDS file with one Wasm filter.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidDocument {
     /// Not JSON at all, or only a part of it.
     #[error("it is not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// Not even text.
+    #[error("it is not UTF-8 text")]
+    NotText,
     /// JSON, but something else.
     #[error("`{path}` is {found}; it must be {allowed}")]
     Shape {
@@ -92,45 +90,51 @@ fn listed(names: &[String]) -> String {
 impl Document {
     /// Takes a file apart.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidDocument> {
-        let root: Value = serde_json::from_slice(bytes)?;
-        let resources = root.get("resources").and_then(Value::as_array);
-        let [resource] = resources
-            .ok_or_else(|| shape("resources", resources_of(&root), RESPONSE))?
-            .as_slice()
-        else {
-            let found = resources.map_or(0, Vec::len);
-            return Err(shape(
-                "resources",
-                format!("{found} resources"),
-                "exactly one resource",
-            ));
-        };
-        typed(resource, "resources[0].@type", EXTENSION)?;
-        let filter = text(resource, "name", "resources[0].name")?;
-        let wasm = object(resource, "typed_config", "resources[0].typed_config")?;
-        typed(wasm, "resources[0].typed_config.@type", WASM)?;
-        let config = object(wasm, "config", "resources[0].typed_config.config")?;
-        let plugin = text(config, "name", "resources[0].typed_config.config.name")?;
-        let path = "resources[0].typed_config.config.configuration";
-        let any = object(config, "configuration", path)?;
-        let value = any.get("value").unwrap_or(&Value::Null);
-        let path = "resources[0].typed_config.config.configuration.value";
-        let (form, configuration) = match (any.get("@type").and_then(Value::as_str), value) {
-            (Some(STRUCT), Value::Object(map)) => (Form::Struct, map.clone()),
-            (Some(STRING), Value::String(text)) => (Form::Text, serde_json::from_str(text)?),
-            (Some(STRUCT), other) => return Err(shape(path, kind(other), "an object")),
-            (Some(STRING), other) => return Err(shape(path, kind(other), "a string of JSON")),
-            (other, _) => {
-                let path = "resources[0].typed_config.config.configuration.@type";
-                let found = other.map_or("missing".to_owned(), |found| format!("`{found}`"));
-                return Err(shape(path, found, "google.protobuf.Struct or StringValue"));
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| InvalidDocument::NotText)?;
+        // The whole first, so that half a file is told as such.
+        let whole: &RawValue = serde_json::from_str(&text)?;
+        let root = members(Some(whole.get()), "the file")?;
+        let resources = root.get("resources");
+        let list: Vec<&RawValue> = match resources.map(serde_json::from_str) {
+            Some(Ok(list)) => list,
+            _ => {
+                return Err(shape(
+                    "resources",
+                    kind(resources),
+                    "a list of one resource",
+                ));
             }
+        };
+        let [resource] = list.as_slice() else {
+            let found = format!("a list of {}", list.len());
+            return Err(shape("resources", found, "a list of one resource"));
+        };
+        let resource = members(Some(resource.get()), "resources[0]")?;
+        typed(&resource, "resources[0].@type", EXTENSION)?;
+        let filter = name(&resource, "resources[0].name")?;
+        let wasm = members(resource.get("typed_config"), "resources[0].typed_config")?;
+        typed(&wasm, "resources[0].typed_config.@type", WASM)?;
+        let config = members(wasm.get("config"), "resources[0].typed_config.config")?;
+        let plugin = name(&config, "resources[0].typed_config.config.name")?;
+        let path = "resources[0].typed_config.config.configuration";
+        let any = members(config.get("configuration"), path)?;
+        // A Struct reaches the module as protobuf, not as JSON (Envoy 1.40), and is refused there.
+        typed(
+            &any,
+            "resources[0].typed_config.config.configuration.@type",
+            STRING,
+        )?;
+        let path = "resources[0].typed_config.config.configuration.value";
+        let (value, configuration) = match (any.get("value"), string(any.get("value"))) {
+            (Some(value), Some(json)) => (value, json),
+            (other, _) => return Err(shape(path, kind(other), "a string that holds JSON")),
         };
         Ok(Self {
             names: Names { filter, plugin },
+            version: string(root.get("version_info")),
+            place: span(&text, value),
             configuration,
-            form,
-            root,
+            text,
         })
     }
 
@@ -141,53 +145,57 @@ impl Document {
 
     /// The file's `version_info`: the generation, as the tool writes it.
     pub fn version_info(&self) -> Option<&str> {
-        self.root.get("version_info").and_then(Value::as_str)
+        self.version.as_deref()
     }
 
     /// The plugin configuration as the filter gets it.
-    pub fn configuration(&self) -> Vec<u8> {
-        Value::Object(self.configuration.clone())
-            .to_string()
-            .into_bytes()
+    pub fn configuration(&self) -> &[u8] {
+        self.configuration.as_bytes()
     }
 
     /// The plugin configuration, checked by the filter's own parser.
     pub fn plan(&self) -> Result<Plan, InvalidConfig> {
-        Plan::parse(&self.configuration())
+        Plan::parse(self.configuration())
     }
 
     /// The file with another switch of `service`: its keys `active`, `generation` and `previous`,
-    /// and the file's `version_info`, change; nothing else does.
+    /// and the file's `version_info`, change; nothing else does. A configuration that has no such
+    /// service, and so no [`plan`](Self::plan) with it, stays as it is.
     #[must_use]
     pub fn with_switch(&self, service: &str, switch: &Switch) -> Self {
-        let mut changed = self.clone();
-        let place = match changed.configuration.get_mut("services") {
-            Some(services) => services.get_mut(service).and_then(Value::as_object_mut),
-            None => Some(&mut changed.configuration),
+        self.changed(service, switch)
+            .unwrap_or_else(|| self.clone())
+    }
+
+    fn changed(&self, service: &str, switch: &Switch) -> Option<Self> {
+        let top = Object::parse(&self.configuration).ok()?;
+        let place = match top.get("services") {
+            Some(services) => Object::parse(services).ok()?.get(service)?,
+            None => self.configuration.as_str(),
         };
-        if let Some(place) = place {
-            set_switch(place, switch);
-        }
-        let value = Value::Object(changed.configuration.clone());
-        if let Some(slot) = changed.root.pointer_mut(CONFIGURATION) {
-            *slot = if changed.form == Form::Text {
-                value.to_string().into()
-            } else {
-                value
-            };
-        }
-        let version = switch
-            .generation
-            .map_or_else(|| "0".to_owned(), |g| g.to_string());
-        if let Some(root) = changed.root.as_object_mut() {
-            root.insert("version_info".to_owned(), version.into());
-        }
-        changed
+        let generation = switch.generation.map(|generation| generation.to_string());
+        let previous = switch.previous.map(|previous| {
+            let (generation, active) = (previous.generation, previous.active);
+            format!("{{\"generation\":{generation},\"active\":\"{active}\"}}")
+        });
+        let changes = [
+            ("active", Some(format!("\"{}\"", switch.active))),
+            ("generation", generation.clone()),
+            ("previous", previous),
+        ];
+        let switched = set_members(place, &changes).ok()?;
+        let place = span(&self.configuration, place);
+        let configuration = splice(&self.configuration, vec![(place, switched)]);
+        let embedded = serde_json::Value::from(configuration).to_string();
+        let text = splice(&self.text, vec![(self.place.clone(), embedded)]);
+        let version = format!("\"{}\"", generation.unwrap_or_else(|| "0".to_owned()));
+        let text = set_members(&text, &[("version_info", Some(version))]).ok()?;
+        Self::parse(text.as_bytes()).ok()
     }
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        format!("{:#}\n", self.root).into_bytes()
+        self.text.clone().into_bytes()
     }
 }
 
@@ -209,38 +217,6 @@ pub fn service_of<'p>(plan: &'p Plan, name: Option<&str>) -> Result<&'p Service,
     }
 }
 
-fn set_switch(place: &mut Map<String, Value>, switch: &Switch) {
-    place.insert("active".to_owned(), switch.active.as_str().into());
-    let at = place
-        .keys()
-        .position(|key| key == "active")
-        .map_or(0, |index| index + 1);
-    match switch.generation {
-        Some(generation) => put(place, at, "generation", generation.get().into()),
-        None => drop(place.shift_remove("generation")),
-    }
-    let at = place
-        .keys()
-        .position(|key| key == "generation")
-        .map_or(at, |index| index + 1);
-    match switch.previous {
-        Some(previous) => {
-            let (generation, active) = (previous.generation.get(), previous.active.as_str());
-            let value = serde_json::json!({ "generation": generation, "active": active });
-            put(place, at, "previous", value);
-        }
-        None => drop(place.shift_remove("previous")),
-    }
-}
-
-/// Sets a key where it stands, or inserts it at `at`.
-fn put(place: &mut Map<String, Value>, at: usize, key: &str, value: Value) {
-    match place.get_mut(key) {
-        Some(slot) => *slot = value,
-        None => drop(place.shift_insert(at.min(place.len()), key.to_owned(), value)),
-    }
-}
-
 fn shape(path: &'static str, found: impl Into<String>, allowed: &'static str) -> InvalidDocument {
     InvalidDocument::Shape {
         path,
@@ -249,45 +225,46 @@ fn shape(path: &'static str, found: impl Into<String>, allowed: &'static str) ->
     }
 }
 
-fn resources_of(root: &Value) -> &'static str {
-    root.get("resources").map_or("missing", kind)
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "missing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+fn kind(text: Option<&str>) -> &'static str {
+    match text.and_then(|text| text.bytes().next()) {
+        None => "missing",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'"') => "a string",
+        Some(b'[') => "a list",
+        Some(b'{') => "an object",
+        Some(_) => "a number",
     }
 }
 
-fn object<'v>(
-    parent: &'v Value,
-    key: &str,
+fn string(text: Option<&str>) -> Option<String> {
+    serde_json::from_str(text?).ok()
+}
+
+fn members<'t>(text: Option<&'t str>, path: &'static str) -> Result<Object<'t>, InvalidDocument> {
+    match text {
+        Some(object) if object.starts_with('{') => Ok(Object::parse(object)?),
+        other => Err(shape(path, kind(other), "an object")),
+    }
+}
+
+fn name(object: &Object<'_>, path: &'static str) -> Result<String, InvalidDocument> {
+    match string(object.get("name")) {
+        Some(name) if !name.is_empty() => Ok(name),
+        Some(_) => Err(shape(path, "empty", "a name")),
+        None => Err(shape(path, kind(object.get("name")), "a name")),
+    }
+}
+
+fn typed(
+    object: &Object<'_>,
     path: &'static str,
-) -> Result<&'v Value, InvalidDocument> {
-    match parent.get(key) {
-        Some(value @ Value::Object(_)) => Ok(value),
-        other => Err(shape(path, other.map_or("missing", kind), "an object")),
-    }
-}
-
-fn text(parent: &Value, key: &str, path: &'static str) -> Result<String, InvalidDocument> {
-    match parent.get(key) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(Value::String(_)) => Err(shape(path, "empty", "a name")),
-        other => Err(shape(path, other.map_or("missing", kind), "a string")),
-    }
-}
-
-fn typed(value: &Value, path: &'static str, allowed: &'static str) -> Result<(), InvalidDocument> {
-    match value.get("@type").and_then(Value::as_str) {
+    allowed: &'static str,
+) -> Result<(), InvalidDocument> {
+    match string(object.get("@type")) {
         Some(found) if found == allowed => Ok(()),
         Some(found) => Err(shape(path, format!("`{found}`"), allowed)),
-        None => Err(shape(path, "missing", allowed)),
+        None => Err(shape(path, kind(object.get("@type")), allowed)),
     }
 }
 

@@ -5,6 +5,7 @@ mod admin;
 mod document;
 mod endpoint;
 mod flip;
+mod splice;
 mod status;
 mod target;
 mod watch;

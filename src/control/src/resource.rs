@@ -1,5 +1,6 @@
 //! The file that carries the filter's configuration: what `cutover init` writes as `cutover.json`.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -20,9 +21,12 @@ pub struct ResourceOptions {
 /// Renders the file: a `DiscoveryResponse` with one Wasm filter, as Envoy reads it from disk.
 ///
 /// `failure_policy` is explicit, for Envoy's own default would answer 503 for ever once the module
-/// has failed: with `FAIL_RELOAD` the worker loads it again.
+/// has failed: with `FAIL_RELOAD` the worker loads it again. The plugin configuration is JSON in a
+/// string: a `google.protobuf.Struct` would reach the module as protobuf (Envoy 1.40).
 pub fn render(options: &ResourceOptions) -> String {
     let generation = options.configuration.get("generation");
+    // It cannot fail: all keys are strings.
+    let configuration = serde_json::to_string(&Ordered(&options.configuration)).unwrap_or_default();
     let mut vm = json!({
         "vm_id": PLUGIN,
         "runtime": "envoy.wasm.runtime.v8",
@@ -46,12 +50,60 @@ pub fn render(options: &ResourceOptions) -> String {
                     "failure_policy": "FAIL_RELOAD",
                     "vm_config": vm,
                     "configuration": {
-                        "@type": "type.googleapis.com/google.protobuf.Struct",
-                        "value": options.configuration,
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": configuration,
                     },
                 },
             },
         }],
     });
-    format!("{document:#}\n")
+    serde_json::to_string_pretty(&Ordered(&document)).unwrap_or_default() + "\n"
+}
+
+/// Keys in the order in which a person wants to read them; any other comes behind, by name.
+const ORDER: [&str; 19] = [
+    "@type",
+    "version_info",
+    "name",
+    "root_id",
+    "failure_policy",
+    "vm_config",
+    "vm_id",
+    "runtime",
+    "code",
+    "version",
+    "services",
+    "hosts",
+    "active",
+    "generation",
+    "previous",
+    "blue",
+    "green",
+    "closed",
+    "override",
+];
+
+struct Ordered<'v>(&'v Value);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => {
+                let mut members: Vec<_> = map.iter().collect();
+                members.sort_by_key(|(key, _)| {
+                    (
+                        ORDER.iter().position(|k| k == key).unwrap_or(ORDER.len()),
+                        *key,
+                    )
+                });
+                serializer.collect_map(
+                    members
+                        .into_iter()
+                        .map(|(key, value)| (key, Ordered(value))),
+                )
+            }
+            Value::Array(list) => serializer.collect_seq(list.iter().map(Ordered)),
+            other => other.serialize(serializer),
+        }
+    }
 }
