@@ -1,0 +1,234 @@
+//! What can be said on the command line.
+
+use crate::{
+    failure::{Exit, Failure},
+    output::{self, Format},
+    verbs::Verb,
+};
+use clap::{
+    Args, Parser,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+use cutover_control::FileTarget;
+use cutover_core::Color;
+use std::{
+    env,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it holds, it is done
+  1  it is violated, it failed, or another writer was ahead
+  2  bad use or a bad configuration; nothing was changed
+  3  inconclusive, or the environment is in the way (no Envoy, a silent admin interface)
+
+With -o json standard output is one JSON value, for a failure too:
+  {\"error\": …, \"hint\": …, \"exit_code\": …}; all else goes to standard error.";
+
+/// Switches all traffic from blue to green inside Envoy, at one instant, and proves that it did
+#[derive(Debug, Parser)]
+#[command(name = "cutover", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// How results are printed
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_default_value = true
+    )]
+    output: Format,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// A command line that was not understood, or a request for help.
+#[derive(Debug)]
+pub(crate) struct Refused(clap::Error);
+
+/// Reads the command line.
+pub(crate) fn parse() -> Result<(Format, Verb), Refused> {
+    Cli::try_parse()
+        .map(|cli| (cli.output, cli.verb))
+        .map_err(Refused)
+}
+
+impl Refused {
+    /// Prints help to standard output, complaints to standard error.
+    pub(crate) fn print(&self) -> ExitCode {
+        let asked_for = matches!(
+            self.0.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
+        let _ = self.0.print();
+        if asked_for {
+            return Exit::Good.into();
+        }
+        if wants_json() {
+            let text = self.0.to_string();
+            let sentence = text.lines().next().unwrap_or_default();
+            let message = sentence.trim_start_matches("error: ").to_owned();
+            let failure = Failure::usage(message).hint("--help tells what can be said");
+            let _ = output::write_out(&format!("{:#}", failure.to_json()));
+        }
+        Exit::Usage.into()
+    }
+}
+
+/// Looks for `-o json` in arguments that as a whole cannot be parsed.
+fn wants_json() -> bool {
+    let arguments: Vec<_> = env::args().collect();
+    let pair = |pair: &[String]| matches!(pair, [key, value] if (key == "-o" || key == "--output") && value == "json");
+    arguments.windows(2).any(pair)
+        || arguments
+            .iter()
+            .any(|one| one == "-ojson" || one == "-o=json" || one == "--output=json")
+}
+
+/// Where the configuration lives.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The configuration: file:PATH names the ECDS file that Envoy watches
+    #[arg(short, long, env = "CUTOVER_TARGET", value_name = "file:PATH")]
+    target: Option<String>,
+}
+
+impl Target {
+    /// The file.
+    pub(crate) fn file(&self) -> Result<FileTarget, Failure> {
+        let Some(target) = &self.target else {
+            return Err(Failure::usage("no target was named")
+                .hint("say --target file:PATH, or set CUTOVER_TARGET"));
+        };
+        match target.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(FileTarget::new(path)),
+            Some((scheme, _)) if scheme == "file" || scheme == "k8s" => Err(Failure::usage(
+                format!("`{target}` is not a target that can be used"),
+            )
+            .hint("a target is file:PATH")),
+            _ if target.is_empty() => {
+                Err(Failure::usage("the target is empty").hint("a target is file:PATH"))
+            }
+            _ => Ok(FileTarget::new(target)),
+        }
+    }
+}
+
+/// Which Envoys to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Envoys {
+    /// Admin address of an Envoy; may be given several times, or as a list with commas
+    #[arg(
+        short,
+        long = "admin",
+        env = "CUTOVER_ADMIN",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    admins: Vec<String>,
+}
+
+impl Envoys {
+    /// The addresses; names are looked up.
+    pub(crate) fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        self.admins
+            .iter()
+            .map(|admin| resolve(admin.trim()))
+            .collect()
+    }
+}
+
+fn resolve(admin: &str) -> Result<SocketAddr, Failure> {
+    let bad = |what: &str| {
+        Failure::usage(format!("`{admin}` is not an admin address: {what}"))
+            .hint("an admin address is HOST:PORT, such as 127.0.0.1:9901")
+    };
+    if !admin.contains(':') {
+        return Err(bad("it has no port"));
+    }
+    match admin.to_socket_addrs() {
+        Ok(mut addresses) => addresses
+            .next()
+            .ok_or_else(|| bad("no address belongs to it")),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            Err(bad("its port is no number up to 65535"))
+        }
+        Err(error) => Err(Failure::environment(format!(
+            "{admin} cannot be looked up: {error}"
+        ))),
+    }
+}
+
+/// What all flips have in common.
+#[derive(Debug, Args)]
+pub(crate) struct Flip {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) envoys: Envoys,
+    /// The service; may be left out when the configuration has only one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Refuse unless the file has this generation and no Envoy shows a newer one
+    #[arg(long, value_name = "N")]
+    pub(crate) expect_generation: Option<u64>,
+    /// How long the Envoys may take to show it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+    /// Only write: ask no Envoy, and know nothing
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+/// Which color.
+#[derive(Debug, Args)]
+pub(crate) struct To {
+    /// blue or green
+    #[arg(value_parser = color(), value_name = "COLOR")]
+    pub(crate) color: Color,
+}
+
+/// What a preview is made for.
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    #[command(flatten)]
+    pub(crate) to: To,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The service; may be left out when the configuration has only one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// How long the token is good for
+    #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = duration)]
+    pub(crate) life: Duration,
+    /// Id of the key that signs; may be left out when only one is at hand
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// File with the key's bytes, instead of the variable `CUTOVER_KEY_ID`; a line end is dropped
+    #[arg(long, value_name = "PATH")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// What the curl line asks for
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10000")]
+    pub(crate) url: String,
+}
+
+/// A color; a misspelled one gets a suggestion.
+pub(crate) fn color() -> impl TypedValueParser<Value = Color> {
+    PossibleValuesParser::new(Color::ALL.map(Color::as_str)).try_map(|word| word.parse::<Color>())
+}
+
+/// A time such as `500ms`, `10s`, `15m` or `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let positive = parsed
+        .and_then(|time| Duration::try_from(time).ok())
+        .filter(|t| !t.is_zero());
+    positive.ok_or_else(|| "a time is a number with a unit, such as 500ms, 10s or 15m".to_owned())
+}

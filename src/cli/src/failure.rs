@@ -1,0 +1,174 @@
+//! What goes wrong, in words and as an exit code.
+
+use cutover_control::{FlipError, TargetError, Why};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// How a command ended. This is the one place where exit codes are given their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: it holds, it is done.
+    Good = 0,
+    /// 1: it is violated, it failed, someone else was ahead.
+    Failed = 1,
+    /// 2: bad use or a bad configuration. Nothing was changed.
+    Usage = 2,
+    /// 3: inconclusive, or the environment is in the way: no Envoy, an admin interface that is
+    /// silent, a file that cannot be written.
+    Environment = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked to: a sentence, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Exit,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// More keys for `-o json`.
+    pub(crate) details: Value,
+}
+
+impl Failure {
+    /// Bad use or a bad configuration.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something around the tool is missing or broken.
+    pub(crate) fn environment(message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, message)
+    }
+
+    pub(crate) fn new(kind: Exit, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            details: json!({}),
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The object of `-o json`.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut object = json!({
+            "error": self.message,
+            "hint": self.hint,
+            "exit_code": self.kind as u8,
+        });
+        if let (Some(object), Value::Object(details)) = (object.as_object_mut(), &self.details) {
+            object.extend(details.clone());
+        }
+        object
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        let (kind, hint) = match &error {
+            TargetError::Missing(_) => (
+                Exit::Usage,
+                "`cutover init` writes one; --target file:PATH names another",
+            ),
+            TargetError::NotAFile(_) => (
+                Exit::Usage,
+                "name the ECDS file itself, such as file:envoy/cutover.json",
+            ),
+            TargetError::SymbolicLink { .. } => (
+                Exit::Usage,
+                "name the file that it points to; a file from a ConfigMap is changed in Kubernetes",
+            ),
+            TargetError::Locked { .. } => {
+                (Exit::Failed, "look with `cutover status`, then try again")
+            }
+            TargetError::Io { .. } => (
+                Exit::Environment,
+                "look at the rights and the space of the file's folder",
+            ),
+            TargetError::Document { .. } => (
+                Exit::Usage,
+                "`cutover lint PATH` checks a file; `cutover init` writes a good one",
+            ),
+        };
+        Self::new(kind, error.to_string()).hint(hint)
+    }
+}
+
+impl From<FlipError> for Failure {
+    fn from(error: FlipError) -> Self {
+        let message = error.to_string();
+        match error {
+            FlipError::Target(error) => error.into(),
+            FlipError::Config(invalid) => Self::usage(message)
+                .hint("nothing was written; `cutover lint PATH` checks the file")
+                .details(json!({
+                    "path": invalid.path(), "value": invalid.value(), "problem": invalid.problem(),
+                })),
+            FlipError::Service(_) => Self::usage(message).hint("name it with --service NAME"),
+            FlipError::Ahead { found, active, .. } => Self::new(Exit::Failed, message)
+                .hint("nothing was written; look with `cutover status` at what the other one did")
+                .details(
+                    json!({ "written": false, "found": { "generation": found, "active": active } }),
+                ),
+            FlipError::Closed { .. } => Self::usage(message)
+                .hint("nothing was written; take the color out of `closed` first")
+                .details(json!({ "written": false })),
+            FlipError::Generation(_) => Self::usage(message).hint("nothing was written"),
+            FlipError::Unreachable(_) => Self::environment(message)
+                .hint("nothing was written; is Envoy up, and is that its admin address?")
+                .details(json!({ "written": false })),
+            FlipError::NotDone {
+                written,
+                shown,
+                missing,
+            } => {
+                let hint = missing.iter().map(|proxy| what_next(&proxy.why)).next();
+                let addresses: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
+                let missing: Vec<_> = (missing.iter())
+                    .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))
+                    .collect();
+                Self::new(Exit::Failed, message)
+                    .hint(hint.unwrap_or_default())
+                    .details(json!({
+                        "written": true,
+                        "service": written.service,
+                        "generation": written.generation,
+                        "active": written.active,
+                        "shown": addresses,
+                        "missing": missing,
+                    }))
+            }
+        }
+    }
+}
+
+fn what_next(why: &Why) -> &'static str {
+    match why {
+        Why::Silent(_) => "is that Envoy up? when it is back, run the same command again",
+        Why::Behind { .. } => {
+            "does that Envoy watch the folder of this very file? `cutover status` shows more"
+        }
+        Why::Conflict { .. } => {
+            "another writer used the same generation; run the same command again"
+        }
+        Why::Refused { .. } => {
+            "Envoy's log says why; once that is mended, run the same command again"
+        }
+        Why::Superseded { .. } => "another flip came after this one; look with `cutover status`",
+    }
+}

@@ -1,0 +1,208 @@
+//! `cutover init`: everything that Envoy needs, in one folder that can be moved.
+
+use crate::{failure::Failure, module::module, output::Report};
+use clap::Args;
+use cutover_control::{Bootstrap, Document, Endpoint, FileTarget, ResourceOptions, resource};
+use cutover_core::{Color, Generation, headers, token};
+use serde_json::{Map, Value, json};
+use std::{
+    fmt::Write as _,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+const EXAMPLE: &str = "\
+Example:
+  cutover init envoy --blue 127.0.0.1:8081 --green 127.0.0.1:8082
+  cd envoy && envoy -c envoy.yaml
+
+Without --override-key clients may reach the other color unsigned, if Envoy listens on loopback
+only; else not at all. Paths in the files are relative, so that the folder can be moved.
+
+Exit codes: 0 written, 2 something is there already or cannot be used, 3 the folder cannot be written";
+
+/// Write the files that Envoy starts with: bootstrap, filter configuration, module
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Init {
+    /// The folder to write into
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The application that is blue
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+    blue: Endpoint,
+    /// The application that is green
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8082")]
+    green: Endpoint,
+    /// Where Envoy takes traffic; may be given several times
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10000")]
+    listen: Vec<SocketAddr>,
+    /// Where Envoy's admin interface listens: keep it on loopback
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
+    admin: SocketAddr,
+    /// Preview needs a token signed by the key in Envoy's environment variable `CUTOVER_KEY_ID`;
+    /// may be given several times
+    #[arg(long, value_name = "ID")]
+    override_key: Vec<String>,
+    /// Another module than the one that this tool carries
+    #[arg(long, value_name = "PATH")]
+    wasm: Option<PathBuf>,
+    /// Replace files that are there. The active color stays, and a newer generation carries it
+    #[arg(long)]
+    force: bool,
+}
+
+impl Init {
+    pub(crate) fn run(self) -> Result<Report, Failure> {
+        if let Some(id) = self.override_key.iter().find(|id| !token::is_key_id(id)) {
+            return Err(Failure::usage(format!("`{id}` is no key id"))
+                .hint("a key id is 1 to 32 letters, digits and `_`"));
+        }
+        let module = module(self.wasm.as_deref())?;
+        let (active, generation) = self.switch()?;
+        let bootstrap = Bootstrap {
+            admin: self.admin,
+            listeners: self.listen.clone(),
+            blue: self.blue.clone(),
+            green: self.green.clone(),
+            active_at_install: active,
+            ..Bootstrap::default()
+        }
+        .render();
+        let resource = resource::render(&ResourceOptions {
+            module: "cutover.wasm".into(),
+            configuration: self.configuration(active, generation),
+            environment: self
+                .override_key
+                .iter()
+                .map(|id| token::variable(id))
+                .collect(),
+        });
+        // The configuration last: its rename makes a running Envoy read it.
+        let files: [(&str, &[u8]); 3] = [
+            ("cutover.wasm", &module),
+            ("envoy.yaml", bootstrap.as_bytes()),
+            ("cutover.json", resource.as_bytes()),
+        ];
+        if !self.force {
+            let there = files
+                .iter()
+                .map(|(name, _)| self.dir.join(name))
+                .find(|path| path.exists());
+            if let Some(path) = there {
+                let message = format!("{} is there already; nothing was written", path.display());
+                return Err(Failure::usage(message).hint("--force replaces it"));
+            }
+        }
+        write_all(&self.dir, &files).map_err(|(path, error)| {
+            Failure::environment(format!("{} cannot be written: {error}", path.display()))
+        })?;
+        Ok(self.report(active, generation))
+    }
+
+    /// Blue and 1 in a new folder. Over an old configuration, whatever is active there stays active,
+    /// under a generation that its Envoys take for newer.
+    fn switch(&self) -> Result<(Color, Generation), Failure> {
+        let old = FileTarget::new(self.dir.join("cutover.json"));
+        let plan = old
+            .read()
+            .ok()
+            .as_ref()
+            .map(Document::plan)
+            .and_then(Result::ok);
+        let switch = plan
+            .as_ref()
+            .and_then(|plan| plan.services().first())
+            .map(|s| *s.switch());
+        let last = switch.and_then(|switch| switch.generation);
+        let generation = Generation::after(last, 0)
+            .map_err(|used_up| Failure::usage(format!("cutover.json: {used_up}")))?;
+        Ok((
+            switch.map_or(Color::Blue, |switch| switch.active),
+            generation,
+        ))
+    }
+
+    fn configuration(&self, active: Color, generation: Generation) -> Value {
+        let mut configuration = json!({
+            "version": 1,
+            "active": active.as_str(),
+            "generation": generation.get(),
+            "blue": { "cluster": "blue" },
+            "green": { "cluster": "green" },
+        });
+        let local = self.listen.iter().all(|address| address.ip().is_loopback());
+        let proof = match self.override_key.as_slice() {
+            [] if local => Some(("unsigned", Value::from(true))),
+            [] => None,
+            keys => Some(("keys", Value::from(keys.to_vec()))),
+        };
+        if let (Some((key, value)), Some(configuration)) = (proof, configuration.as_object_mut()) {
+            let mut rule = Map::new();
+            rule.insert("header".to_owned(), headers::OVERRIDE.into());
+            rule.insert("cookie".to_owned(), "cutover-override".into());
+            rule.insert(key.to_owned(), value);
+            configuration.insert("override".to_owned(), rule.into());
+        }
+        configuration
+    }
+
+    fn report(&self, active: Color, generation: Generation) -> Report {
+        let dir = self.dir.display();
+        let target = std::path::absolute(self.dir.join("cutover.json"));
+        let target = target.unwrap_or_else(|_| self.dir.join("cutover.json"));
+        let url = self
+            .listen
+            .first()
+            .map_or_else(String::new, |address| format!("http://{address}"));
+        let mut text = format!(
+            "Wrote {dir}/envoy.yaml, {dir}/cutover.json and {dir}/cutover.wasm: {active} is active.\n\n\
+             Start Envoy in that folder:\n"
+        );
+        for id in &self.override_key {
+            let _ = writeln!(
+                text,
+                "  export {}=\"$(openssl rand -hex 32)\"",
+                token::variable(id)
+            );
+        }
+        let _ = write!(
+            text,
+            "  (cd {dir} && envoy -c envoy.yaml)\n\n\
+             Then, in another terminal:\n\
+             \x20 export CUTOVER_TARGET=file:{} CUTOVER_ADMIN={}\n\
+             \x20 curl {url}\n\
+             \x20 cutover preview {} --url {url}\n\
+             \x20 cutover flip {}\n\
+             \x20 cutover status\n\
+             \x20 cutover rollback\n",
+            target.display(),
+            self.admin,
+            active.other(),
+            active.other(),
+        );
+        let files = ["envoy.yaml", "cutover.json", "cutover.wasm"];
+        let json = json!({
+            "files": files.map(|name| self.dir.join(name).display().to_string()),
+            "target": format!("file:{}", target.display()),
+            "admin": self.admin.to_string(),
+            "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "active": active,
+            "generation": generation,
+        });
+        Report::good(text, json)
+    }
+}
+
+fn write_all(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), (PathBuf, io::Error)> {
+    fs::create_dir_all(dir).map_err(|error| (dir.to_owned(), error))?;
+    for (name, content) in files {
+        let path = dir.join(name);
+        let beside = dir.join(format!(".{name}.tmp"));
+        fs::write(&beside, content)
+            .and_then(|()| fs::rename(&beside, &path))
+            .map_err(|error| (path, error))?;
+    }
+    Ok(())
+}

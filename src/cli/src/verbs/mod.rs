@@ -1,0 +1,53 @@
+//! One file per verb: arguments in, a report out.
+
+mod flip;
+mod init;
+mod lint;
+mod preview;
+mod status;
+
+use crate::{args, failure::Failure, output::Report};
+use clap::Subcommand;
+use std::future::Future;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write the files that Envoy starts with: bootstrap, filter configuration, module
+    Init(init::Init),
+    /// Check a configuration with the filter's own parser
+    Lint(lint::Lint),
+    /// Show what the file says and what each Envoy shows
+    Status(status::Look),
+    /// Switch all traffic to a color, and wait until every Envoy shows it
+    Flip(flip::Forth),
+    /// Switch all traffic to the color before; nothing stands in the way of it
+    Rollback(flip::Back),
+    /// Make the header that reaches a color which has no traffic yet
+    #[command(after_help = preview::EXAMPLE)]
+    Preview(args::Preview),
+}
+
+/// Does it.
+pub(crate) fn run(verb: Verb) -> Result<Report, Failure> {
+    match verb {
+        Verb::Init(init) => init.run(),
+        Verb::Lint(lint) => lint.run(),
+        Verb::Status(look) => wait_for(look.run()),
+        Verb::Flip(flip) => wait_for(flip.run()),
+        Verb::Rollback(flip) => wait_for(flip.run()),
+        Verb::Preview(preview) => preview::run(&preview),
+    }
+}
+
+fn wait_for(work: impl Future<Output = Result<Report, Failure>>) -> Result<Report, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::environment(format!("no thread can be started: {error}")))?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}

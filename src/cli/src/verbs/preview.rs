@@ -1,0 +1,144 @@
+//! `cutover preview`: the header that reaches a color before it has traffic.
+
+use crate::{args, failure::Failure, output::Report};
+use cutover_control::service_of;
+use cutover_core::token;
+use serde_json::json;
+use std::{env, fs, path::Path, time::SystemTime};
+
+pub(crate) const EXAMPLE: &str = "\
+Example:
+  export CUTOVER_KEY_k1=…                       # the key that Envoy has
+  cutover preview green --target file:envoy/cutover.json --for 15m
+  cutover preview green --key-file k1.key -o json | jq -r .value
+
+Where the configuration asks for no signature, the value is the bare color. A token that was made is
+good until its time is over: to revoke it, take its key out of the configuration.
+
+Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";
+
+pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
+    let document = preview.target.file()?.read()?;
+    let plan = document.plan().map_err(cutover_control::FlipError::from)?;
+    let service =
+        service_of(&plan, preview.service.as_deref()).map_err(cutover_control::FlipError::from)?;
+    let (color, name) = (preview.to.color, service.name());
+    let Some(rule) = service.overrides() else {
+        return Err(Failure::usage(format!("service `{name}` has no override"))
+            .hint("put an `override` into its configuration; `cutover init --override-key ID` writes one"));
+    };
+    let Some(word) = rule.value(color) else {
+        return Err(
+            Failure::usage(format!("no override of service `{name}` leads to {color}"))
+                .hint("`override.values` says which colors can be reached"),
+        );
+    };
+    if service.is_closed(color) {
+        return Err(Failure::usage(format!(
+            "{color} of service `{name}` is closed: it answers 503"
+        ))
+        .hint("take the color out of `closed` first"));
+    }
+    let (value, expiry) = match rule.key_ids() {
+        None => (word.to_owned(), None),
+        Some(ids) => {
+            let (id, key) = key(preview, &ids)?;
+            let now = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            let expiry = (now + preview.life).as_secs();
+            (
+                token::sign(&id, &key, name, color, word, expiry),
+                Some(expiry),
+            )
+        }
+    };
+    let path = rule
+        .paths()
+        .first()
+        .filter(|_| is_bare(&preview.url))
+        .map_or("", String::as_str);
+    let url = format!("{}{path}", preview.url.trim_end_matches('/'));
+    let curl = match (rule.header(), rule.cookie()) {
+        (Some(header), _) => format!("curl -H '{header}: {value}' {url}"),
+        (None, cookie) => format!("curl -b '{}={value}' {url}", cookie.unwrap_or_default()),
+    };
+    let until = expiry.and_then(|s| jiff::Timestamp::from_second(i64::try_from(s).ok()?).ok());
+    let validity = match &until {
+        Some(until) => format!("# reaches {color} of {name} until {until}"),
+        None => format!("# reaches {color} of {name}; no signature is asked for"),
+    };
+    let json = json!({
+        "service": name,
+        "color": color,
+        "header": rule.header(),
+        "cookie": rule.cookie(),
+        "value": value,
+        "expires": until.map(|until| until.to_string()),
+        "paths": rule.paths(),
+        "curl": curl,
+    });
+    Ok(Report::good(format!("{validity}\n{curl}"), json))
+}
+
+/// True for a URL without a path.
+fn is_bare(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme
+        .split_once('/')
+        .is_none_or(|(_, path)| path.is_empty())
+}
+
+/// The key to sign with: the one that was named, else the first whose bytes are at hand.
+fn key(preview: &args::Preview, ids: &[&str]) -> Result<(String, token::Key), Failure> {
+    let listed = ids.join(", ");
+    if let Some(id) = preview.key.as_deref().filter(|id| !ids.contains(id)) {
+        return Err(
+            Failure::usage(format!("the configuration has no key `{id}`"))
+                .hint(format!("its keys are {listed}")),
+        );
+    }
+    let wanted: Vec<_> = ids
+        .iter()
+        .copied()
+        .filter(|id| preview.key.as_deref().is_none_or(|k| k == *id))
+        .collect();
+    let (id, bytes) = match (&preview.key_file, wanted.as_slice()) {
+        (Some(path), [id]) => (*id, read_key(path)?),
+        (Some(_), _) => {
+            return Err(Failure::usage("which key the file holds is not clear")
+                .hint(format!("say --key ID; the configuration has {listed}")));
+        }
+        (None, wanted) => {
+            let set = wanted.iter().find_map(|id| {
+                let value = env::var_os(token::variable(id))?;
+                Some((*id, value.into_encoded_bytes()))
+            });
+            set.ok_or_else(|| {
+                let variables: Vec<_> = wanted.iter().map(|id| token::variable(id)).collect();
+                Failure::usage(format!(
+                    "no key to sign with: {} is not set",
+                    variables.join(" or ")
+                ))
+                .hint("set it to the key that Envoy has, or say --key-file PATH")
+            })?
+        }
+    };
+    let key = token::Key::new(&bytes).map_err(|short| {
+        Failure::usage(format!("key `{id}`: {short}")).hint("openssl rand -hex 32 makes a good one")
+    })?;
+    Ok((id.to_owned(), key))
+}
+
+fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = fs::read(path)
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+    // As `$(cat FILE)` would put it into Envoy's environment.
+    while bytes
+        .last()
+        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
