@@ -115,7 +115,7 @@ async fn answer(
     let told = request.headers().get(DECISION).cloned();
     let mut response = if *request.method() == Method::GET {
         match request.uri().path() {
-            "/sse" => stream::events(request.uri().query(), said(says, told.as_ref())),
+            "/sse" => stream::events(request.uri().query(), &said(says, told.as_ref())),
             "/ws" if request.headers().contains_key(UPGRADE) => {
                 stream::websocket(request, said(says, told.as_ref()), stop)
             }

@@ -208,7 +208,7 @@ impl Client {
     }
 
     /// The next request, once it is time for it; none when the load is to stop.
-    async fn next(&mut self, pacer: &Pacer) -> Option<Attempt> {
+    async fn next(&mut self, pacer: &mut Pacer) -> Option<Attempt> {
         let intended = self.schedule.advance();
         self.stop
             .run_until_cancelled(pacer.until(&self.clock, intended))
@@ -237,7 +237,7 @@ impl Client {
     where
         F: Future<Output = Operation>,
     {
-        let pacer = Pacer::new();
+        let mut pacer = Pacer::new();
         let mut flying = FuturesUnordered::new();
         let mut due = Some(self.schedule.advance());
         while let Some(intended) = due {

@@ -1,5 +1,6 @@
 //! A whole run: start, load, flips and weather, stop, history.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -184,11 +185,12 @@ fn copy_module(module: &Path, folder: &Path) -> Result<(PathBuf, String), RunErr
     let bytes = std::fs::read(module).map_err(failed)?;
     let copy = folder.join("cutover.wasm");
     std::fs::write(&copy, &bytes)?;
-    let digest = Sha256::digest(&bytes);
-    Ok((
-        copy,
-        digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-    ))
+    let mut digest = String::with_capacity(64);
+    for byte in Sha256::digest(&bytes) {
+        // Writing to a string can't fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    Ok((copy, digest))
 }
 
 /// Starts all proxies at the same time.
@@ -418,9 +420,8 @@ impl Drive<'_> {
                     shown,
                     pushed: true,
                 }) => (Some(written), shown.first().map(|shown| shown.at)),
-                Ok(Flipped { pushed: false, .. }) => (None, None),
                 Err(FlipError::NotDone { written, .. }) => (Some(&**written), None),
-                Err(_) => (None, None),
+                Ok(Flipped { pushed: false, .. }) | Err(_) => (None, None),
             };
             if let Err(error) = &result {
                 self.troubles

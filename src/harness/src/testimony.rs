@@ -69,10 +69,10 @@ impl Seen {
         if *later == self.first {
             return;
         }
-        if let Some(decision) = &later.decision
+        if let Some(decision) = later.decision
             && later.decision != self.first.decision
         {
-            self.add_contrary(decision.clone());
+            self.add_contrary(decision);
         }
         // The same words from the other color's backend: the stream was moved, not decided again.
         if later.served != self.first.served {

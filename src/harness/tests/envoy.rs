@@ -1,5 +1,6 @@
 //! Envoy as a child: started, stopped, killed, starved, reaped.
 
+#[cfg(test)]
 mod common;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use cutover_control::{AccessLog, Bootstrap, ResourceOptions};
 use cutover_harness::{Envoy, EnvoyError};
 use serde_json::json;
 
+#[cfg(test)]
 fn bootstrap(folder: &Path) -> Bootstrap {
     let ecds = folder.join("ecds/cutover.json");
     std::fs::create_dir_all(ecds.parent().unwrap()).unwrap();
@@ -39,17 +41,6 @@ async fn envoy_is_killed_restarted_on_its_ports_and_reaped() {
     envoy.restart().await.unwrap();
     assert_eq!(envoy.listeners(), listeners);
     assert_eq!(envoy.admin().listeners().await.unwrap()[0].1, listeners[0]);
-    eprintln!(
-        "{}",
-        String::from_utf8_lossy(
-            &envoy
-                .admin()
-                .get("/stats?filter=wasm|extension_config")
-                .await
-                .unwrap()
-        )
-    );
-    eprintln!("{}", envoy.log_end());
     assert_eq!(
         envoy.admin().seen("default").await.unwrap().generation,
         Some(1)

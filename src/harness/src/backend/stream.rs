@@ -29,11 +29,11 @@ const MOST_EVENTS: u64 = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Sends `?count=N` events, one every `?every=MS` milliseconds; 10 and 100 when not told.
-pub(super) fn events(query: Option<&str>, said: Bytes) -> Response<Body> {
+pub(super) fn events(query: Option<&str>, said: &[u8]) -> Response<Body> {
     let count = parameter(query, "count").unwrap_or(10).min(MOST_EVENTS);
     let pause = Duration::from_millis(parameter(query, "every").unwrap_or(100)).min(LONGEST_PAUSE);
     let mut event = b"data: ".to_vec();
-    event.extend_from_slice(&said);
+    event.extend_from_slice(said);
     event.extend_from_slice(b"\n\n");
     let event = Bytes::from(event);
     let frames = stream::unfold(0, move |sent| {

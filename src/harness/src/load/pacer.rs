@@ -15,6 +15,8 @@ use crate::clock::Clock;
 /// requests in bursts and count its own delay as the proxy's latency.
 pub(crate) struct Pacer {
     timer: Option<AsyncFd<OwnedFd>>,
+    /// The instant that the timer is set to and has not told of; 0 for none.
+    set_to: u64,
 }
 
 impl Pacer {
@@ -24,21 +26,26 @@ impl Pacer {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
             .ok()
             .and_then(registered);
-        Self { timer }
+        Self { timer, set_to: 0 }
     }
 
     /// Waits until an instant of the clock, in nanoseconds; not at all when it has passed. May be
     /// dropped and called again.
-    pub(crate) async fn until(&self, clock: &Clock, instant: u64) {
+    pub(crate) async fn until(&mut self, clock: &Clock, instant: u64) {
         loop {
             let left = instant.saturating_sub(clock.now());
             if left == 0 {
                 return;
             }
+            // Who waits beside other things comes back here often, for the same instant.
             let expired = match &self.timer {
-                Some(timer) => expire(timer, left).await.is_ok(),
-                None => false,
+                Some(timer) if self.set_to == instant || set(timer, left).is_ok() => {
+                    self.set_to = instant;
+                    expired(timer).await.is_ok()
+                }
+                _ => false,
             };
+            self.set_to = 0;
             if !expired {
                 tokio::time::sleep(Duration::from_nanos(left)).await;
             }
@@ -54,21 +61,27 @@ fn registered(timer: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     AsyncFd::new(timer).ok()
 }
 
-async fn expire(timer: &AsyncFd<OwnedFd>, left: u64) -> std::io::Result<()> {
+/// Sets a timer; that also forgets an expiry that nobody read.
+fn set(timer: &AsyncFd<OwnedFd>, left: u64) -> std::io::Result<()> {
     let whole = Duration::from_nanos(left);
     let value = Timespec {
         tv_sec: i64::try_from(whole.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(whole.subsec_nanos()),
     };
+    let interval = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     let once = Itimerspec {
-        it_interval: Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        },
+        it_interval: interval,
         it_value: value,
     };
-    // Setting a timer also forgets an expiry that nobody read.
     timerfd_settime(timer.get_ref(), TimerfdTimerFlags::empty(), &once)?;
+    Ok(())
+}
+
+/// Waits until a timer has expired.
+async fn expired(timer: &AsyncFd<OwnedFd>) -> std::io::Result<()> {
     loop {
         let mut ready = timer.readable().await?;
         let mut expiries = [0; 8];
@@ -86,7 +99,7 @@ mod tests {
     #[tokio::test]
     async fn wakes_at_the_instant_and_not_before() {
         let clock = Clock::start();
-        let pacer = Pacer::new();
+        let mut pacer = Pacer::new();
         assert!(pacer.timer.is_some());
         for step in 1..=20 {
             let instant = step * 700_000;
@@ -99,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn dropped_wait_does_not_shorten_the_next() {
         let clock = Clock::start();
-        let pacer = Pacer::new();
+        let mut pacer = Pacer::new();
         for _ in 0..10 {
             let short = clock.now() + 100_000;
             let waited = tokio::time::timeout(

@@ -23,9 +23,9 @@ type H2 = (http2::SendRequest<Empty<Bytes>>, Driver);
 
 /// Sends requests one after the other on a kept connection.
 pub(super) async fn one_at_a_time(mut client: Client) {
-    let pacer = Pacer::new();
+    let mut pacer = Pacer::new();
     let mut kept: Option<H1> = None;
-    while let Some(mut attempt) = client.next(&pacer).await {
+    while let Some(mut attempt) = client.next(&mut pacer).await {
         attempt.started();
         let operation = h1(&mut attempt, &mut kept).await;
         client.recorder.record(operation).await;
@@ -86,7 +86,7 @@ async fn finish(
 
 /// Sends requests when they are due, all on one connection.
 pub(super) async fn multiplexed(mut client: Client) {
-    let pacer = Pacer::new();
+    let mut pacer = Pacer::new();
     let mut kept: Option<H2> = None;
     let mut flying = FuturesUnordered::new();
     let mut due = Some(client.schedule.advance());

@@ -102,7 +102,8 @@ pub(super) async fn events(mut attempt: Attempt) -> Operation {
 async fn listen(attempt: &Attempt, reading: impl Future<Output = ()>) {
     let patience = attempt.stream_for + attempt.timeout;
     let reading = tokio::time::timeout(patience, reading);
-    drop(attempt.stop.run_until_cancelled(reading).await);
+    // However it ends, what was seen until then is what counts.
+    let _ = attempt.stop.run_until_cancelled(reading).await;
 }
 
 async fn subscribed(

@@ -57,7 +57,7 @@ impl State {
         Self {
             generation,
             active,
-            file: as_text(&resource::render(&options)).into_bytes(),
+            file: resource::render(&options).into_bytes(),
         }
     }
 
@@ -110,21 +110,6 @@ impl State {
             .take(self.file.len() / 2)
             .collect()
     }
-}
-
-/// Puts the plugin configuration into the file as text: Envoy 1.40 hands a `Struct` that comes by
-/// file to the module in binary, and the filter rightly refuses that.
-fn as_text(file: &str) -> String {
-    let Ok(mut root) = serde_json::from_str::<Value>(file) else {
-        return file.to_owned();
-    };
-    if let Some(any) = root.pointer_mut(CONFIGURATION)
-        && let Some(value) = any.get("value").filter(|value| value.is_object())
-    {
-        let text = value.to_string();
-        *any = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text });
-    }
-    root.to_string()
 }
 
 /// The tool's word for a color of the history.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The Envoy of `CUTOVER_ENVOY`, or the one that `scripts/get-envoy` puts into the workspace.
-pub fn envoy() -> PathBuf {
+pub(crate) fn envoy() -> PathBuf {
     let path = std::env::var_os("CUTOVER_ENVOY")
         .map_or_else(|| root().join(".tools/envoy-1.40.0/envoy"), PathBuf::from);
     assert!(
@@ -15,7 +15,7 @@ pub fn envoy() -> PathBuf {
 }
 
 /// The module that `scripts/build` makes.
-pub fn module() -> PathBuf {
+pub(crate) fn module() -> PathBuf {
     let path = root().join("target/cutover.wasm");
     assert!(
         path.is_file(),
@@ -25,6 +25,7 @@ pub fn module() -> PathBuf {
     path
 }
 
+#[cfg(test)]
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
