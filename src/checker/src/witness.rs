@@ -86,10 +86,14 @@ fn request_label(request: &Request) -> String {
             };
             let mut label = format!("request: generation {} {decided}{by}", decision.generation);
             if *served != decision.color {
-                label += &format!(", served {}", name(*served));
+                label.push_str(", served ");
+                label.push_str(name(*served));
             }
             for other in &request.contrary {
-                label += &format!(", then {} {}", other.generation, name(other.color));
+                label.push_str(", then ");
+                label.push_str(&other.generation.to_string());
+                label.push(' ');
+                label.push_str(name(other.color));
             }
             label
         }
@@ -156,11 +160,12 @@ impl fmt::Display for Witness {
             write!(f, "\n  {label:width$}  {:from$}{bar}", "")?;
         }
         let first = instants.first().copied().unwrap_or_default();
-        let axis: String = instants
-            .iter()
-            .map(|&at| format!("{:<STEP$}", format!("+{}", Span(at - first))))
-            .collect();
-        write!(f, "\n  {:width$}  {}", "", axis.trim_end())?;
+        write!(f, "\n  {:width$}  ", "")?;
+        for (index, at) in (1..).zip(&instants) {
+            let tick = format!("+{}", Span(at - first));
+            let width = if index == instants.len() { 0 } else { STEP };
+            write!(f, "{tick:<width$}")?;
+        }
         write!(
             f,
             "\n  {:width$}  (from {} of the run; not to scale)",
