@@ -95,8 +95,14 @@ fn wants_json() -> bool {
 /// Where the configuration lives.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// The configuration: file:PATH names the ECDS file that Envoy watches
-    #[arg(short, long, env = "CUTOVER_TARGET", value_name = "file:PATH")]
+    /// Where it lives
+    #[arg(
+        short,
+        long,
+        env = "CUTOVER_TARGET",
+        value_name = "file:PATH",
+        help = "The configuration: file:PATH names the ECDS file that Envoy watches"
+    )]
     target: Option<String>,
 }
 

@@ -1,9 +1,11 @@
 //! `cutover`: flips, watches and proves blue-green switches in Envoy.
 
 mod args;
+mod envoy;
 mod failure;
 mod module;
 mod output;
+mod proof;
 mod table;
 mod verbs;
 

@@ -3,7 +3,7 @@
 use crate::{args, failure::Failure, output::Report};
 use clap::Args;
 use cutover_control::{FlipRequest, Flipped, RollbackRequest, flip, rollback};
-use cutover_core::Color;
+use cutover_core::{Color, Generation};
 use serde_json::json;
 use std::net::SocketAddr;
 
@@ -124,7 +124,7 @@ fn report(flipped: &Flipped) -> Report {
         "service": service,
         "active": active,
         "generation": generation,
-        "before": previous(before.active, before.generation.map(|g| g.get())),
+        "before": previous(before.active, before.generation.map(Generation::get)),
         "written": pushed,
         "confirmed": !shown.is_empty(),
         "shown": shown.iter().map(|proxy| proxy.admin.to_string()).collect::<Vec<_>>(),

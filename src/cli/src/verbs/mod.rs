@@ -1,10 +1,12 @@
 //! One file per verb: arguments in, a report out.
 
+mod check;
 mod flip;
 mod init;
 mod lint;
 mod preview;
 mod status;
+mod verify;
 
 use crate::{args, failure::Failure, output::Report};
 use clap::Subcommand;
@@ -26,6 +28,10 @@ pub(crate) enum Verb {
     /// Make the header that reaches a color which has no traffic yet
     #[command(after_help = preview::EXAMPLE)]
     Preview(args::Preview),
+    /// Prove the filter: start Envoys, load and weather, flip under load, judge the history
+    Verify(verify::Verify),
+    /// Judge a history or a certificate again, offline
+    Check(check::Check),
 }
 
 /// Does it.
@@ -37,6 +43,8 @@ pub(crate) fn run(verb: Verb) -> Result<Report, Failure> {
         Verb::Flip(flip) => wait_for(flip.run()),
         Verb::Rollback(flip) => wait_for(flip.run()),
         Verb::Preview(preview) => preview::run(&preview),
+        Verb::Verify(verify) => wait_for(verify.run()),
+        Verb::Check(check) => check.run(),
     }
 }
 

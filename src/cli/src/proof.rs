@@ -1,0 +1,136 @@
+//! A certificate as people read it.
+
+use crate::{failure::Exit, table::table};
+use cutover_checker::{Certificate, FlipSummary, Latency, Verdict};
+use cutover_history::Color;
+use std::fmt::Write as _;
+
+/// The exit code of a verdict.
+pub(crate) fn exit(verdict: &Verdict) -> Exit {
+    match verdict {
+        Verdict::Holds => Exit::Good,
+        Verdict::Violated(_) => Exit::Failed,
+        Verdict::Inconclusive(_) => Exit::Environment,
+    }
+}
+
+/// One line a flip, the sums, and the verdict with its witness or its reasons.
+pub(crate) fn in_words(certificate: &Certificate) -> String {
+    let mut text = String::new();
+    if !certificate.figures.flips.is_empty() {
+        text += &table(&flips(certificate));
+        text += "Times in ms. SHOWN, FIRST NEW, LAST OLD count from the push; latency is p50/p99/p99.9,\n\
+                 from when a request was wanted.\n\n";
+    }
+    let total = certificate.figures.total();
+    let _ = writeln!(
+        text,
+        "{} requests answered ({} by override), {} failed, {} timed out ({} of these while a proxy was killed)",
+        total.answered, total.overridden, total.failed, total.timed_out, total.excused,
+    );
+    if let Some(resolution) = certificate.figures.resolution_ns {
+        let _ = writeln!(
+            text,
+            "largest gap between requests around a flip: {} ms, {} ms was claimed",
+            milliseconds(resolution),
+            milliseconds(certificate.header.window_ns),
+        );
+    }
+    if let Some(rate) = certificate.figures.rate_at_most_ppb {
+        let _ = writeln!(
+            text,
+            "0 violations in {} reads: at most {rate} in 1,000,000,000 (95 %)",
+            certificate.figures.reads,
+        );
+    }
+    let _ = write!(text, "\nverdict: {}", certificate.verdict);
+    text
+}
+
+fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
+    let head = [
+        "FLIP",
+        "PROXY",
+        "TO",
+        "GENERATION",
+        "SHOWN",
+        "FIRST NEW",
+        "LAST OLD",
+        "STALE",
+        "ERRORS",
+        "BEFORE",
+        "DURING",
+        "AFTER",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for flip in &certificate.figures.flips {
+        rows.push(row(flip, certificate));
+    }
+    rows
+}
+
+fn row(flip: &FlipSummary, certificate: &Certificate) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let proxy = flip
+        .proxy
+        .and_then(|index| certificate.header.proxies.get(index as usize));
+    vec![
+        flip.flip.map_or_else(dash, |number| number.to_string()),
+        proxy.map_or_else(|| "all".to_owned(), |proxy| proxy.name.clone()),
+        match flip.color {
+            Color::Blue => "blue".to_owned(),
+            Color::Green => "green".to_owned(),
+        },
+        flip.generation.to_string(),
+        flip.acknowledged_ns.map_or_else(dash, milliseconds),
+        flip.first_new_ns.map_or_else(dash, milliseconds),
+        flip.last_old_ns.map_or_else(dash, signed_milliseconds),
+        flip.stale.to_string(),
+        if flip.excused > 0 {
+            format!("{} (+{} killed)", flip.errors, flip.excused)
+        } else {
+            flip.errors.to_string()
+        },
+        latency(flip.before),
+        latency(flip.during),
+        latency(flip.after),
+    ]
+}
+
+fn latency(latency: Option<Latency>) -> String {
+    latency.map_or_else(
+        || "-".to_owned(),
+        |Latency {
+             p50_ns,
+             p99_ns,
+             p999_ns,
+             ..
+         }| { [p50_ns, p99_ns, p999_ns].map(milliseconds).join("/") },
+    )
+}
+
+/// Nanoseconds as milliseconds: one decimal, without passing through a float.
+fn milliseconds(ns: u64) -> String {
+    let tenths = ns.saturating_add(50_000) / 100_000;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn signed_milliseconds(ns: i64) -> String {
+    let sign = if ns < -50_000 { "-" } else { "" };
+    format!("{sign}{}", milliseconds(ns.unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_are_rounded_to_tenths_of_a_millisecond() {
+        assert_eq!(milliseconds(0), "0.0");
+        assert_eq!(milliseconds(49_999), "0.0");
+        assert_eq!(milliseconds(50_000), "0.1");
+        assert_eq!(milliseconds(12_340_000), "12.3");
+        assert_eq!(signed_milliseconds(-1_500_000), "-1.5");
+        assert_eq!(signed_milliseconds(-10), "0.0");
+    }
+}

@@ -1,0 +1,143 @@
+//! `cutover check`: a verdict that needs no trust in whoever made it.
+
+use crate::{
+    failure::{Exit, Failure},
+    output::Report,
+    proof,
+};
+use clap::Args;
+use cutover_checker::{Certificate, Refused};
+use cutover_history::{InvalidHistory, Reader};
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+};
+
+const EXAMPLE: &str = "\
+Example:
+  cutover check cutover-verify/certificate.json
+  cutover check cutover-verify/history.jsonl -o json | jq .verdict
+
+A certificate is checked against its history, which lies beside it: all of it is judged and counted
+again, and any difference, be it one byte, is refused.
+
+Exit codes: 0 holds, 1 violated or refused, 2 not a history or certificate, 3 inconclusive";
+
+/// Judge a history or a certificate again, offline
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Check {
+    /// A history (JSON lines) or a certificate (JSON)
+    file: PathBuf,
+    /// The certificate's history, if it does not lie beside it under its own name
+    #[arg(long, value_name = "PATH")]
+    history: Option<PathBuf>,
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Result<Report, Failure> {
+        let mut file = open(&self.file)?;
+        if is_history(&mut file) {
+            if self.history.is_some() {
+                return Err(Failure::usage(
+                    "--history goes with a certificate, and this is a history",
+                ));
+            }
+            let name = name_of(&self.file);
+            let certificate = Reader::new(file)
+                .and_then(|reader| Certificate::of(&name, reader))
+                .map_err(|invalid| not_a_history(&self.file, &invalid))?;
+            return Ok(report(&certificate, "history", String::new()));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| {
+            Failure::environment(format!("{} cannot be read: {error}", self.file.display()))
+        })?;
+        let certificate = Certificate::parse(&bytes).map_err(|invalid| {
+            Failure::usage(format!("{}: {invalid}", self.file.display()))
+                .hint("`cutover verify` writes history.jsonl and certificate.json")
+        })?;
+        let path = self.history.clone().unwrap_or_else(|| {
+            // Only a name beside it: a certificate from elsewhere must not choose what is opened.
+            self.file
+                .with_file_name(name_of(Path::new(&certificate.history.file)))
+        });
+        let history = open(&path).map_err(|missing| Failure {
+            hint: Some("--history PATH names the certificate's history".to_owned()),
+            ..missing
+        })?;
+        Reader::new(history)
+            .map_err(Refused::from)
+            .and_then(|reader| certificate.check(reader))
+            .map_err(|refused| {
+                let message = format!("{} is refused: {refused}", self.file.display());
+                Failure::new(Exit::Failed, message)
+                    .hint("the certificate or its history was changed; make the run again")
+                    .details(json!({ "stands": false }))
+            })?;
+        let stands = format!(
+            "The certificate stands: {} gives the same again.\n\n",
+            path.display()
+        );
+        Ok(report(&certificate, "certificate", stands))
+    }
+}
+
+fn report(certificate: &Certificate, kind: &str, head: String) -> Report {
+    let exit = proof::exit(&certificate.verdict);
+    let mut json = as_json(certificate);
+    if let Some(object) = json.as_object_mut() {
+        object.insert("checked".to_owned(), kind.into());
+        object.insert("exit_code".to_owned(), (exit as u8).into());
+    }
+    Report {
+        text: head + &proof::in_words(certificate),
+        json,
+        exit,
+    }
+}
+
+/// A certificate as JSON.
+pub(super) fn as_json(certificate: &Certificate) -> Value {
+    // Only a map with keys that are no strings cannot become JSON, and there is none.
+    serde_json::to_value(certificate).unwrap_or_default()
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+    let cannot = |why: String| {
+        Failure::usage(format!("{} cannot be read: {why}", path.display()))
+            .hint("name a history or a certificate that `cutover verify` wrote")
+    };
+    let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(cannot("it is a folder".to_owned()));
+    }
+    Ok(BufReader::with_capacity(1 << 20, file))
+}
+
+/// Looks at the first line, and takes nothing away.
+fn is_history(file: &mut BufReader<File>) -> bool {
+    let start = file.fill_buf().unwrap_or_default();
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let header = serde_json::from_slice::<Value>(line);
+    // A torn header is a history all the same, if it begins like one.
+    header.map_or_else(
+        |_| line.starts_with(b"{\"cutover_history\""),
+        |header| header.get("cutover_history").is_some(),
+    )
+}
+
+fn not_a_history(path: &Path, invalid: &InvalidHistory) -> Failure {
+    Failure::usage(format!("{}: {invalid}", path.display()))
+        .hint("a history is judged whole or not at all; make the run again")
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,279 @@
+//! `cutover verify`: a whole run against real Envoys, and a certificate of what it showed.
+
+use super::check::as_json;
+use crate::{
+    args::duration,
+    envoy,
+    failure::{Exit, Failure},
+    module::module,
+    output::{Report, say},
+    proof,
+};
+use clap::{Args, ValueEnum};
+use cutover_checker::Certificate;
+use cutover_harness::{CancellationToken, Phase, Plan, Progress, RunError, Snapshot, Summary};
+use cutover_history::{Reader, Scope};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
+    io::BufReader,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLE: &str = "\
+Example:
+  cutover verify
+  cutover verify --flips 100 --proxies 1 --workers 4 --rate 3000 --no-weather --seed 7 --out run
+  cutover verify --wasm target/cutover.wasm --envoy /usr/local/bin/envoy -o json
+
+It starts Envoys and two applications on loopback, makes load of six kinds, flips back and forth, and
+brings weather between the flips: stale, conflicting, torn and bad configurations, Envoys killed,
+paused and starved. The history and the certificate can be judged again with `cutover check`.
+Ctrl-C ends a run in order, and what there is by then is judged; the verdict is inconclusive then.
+
+Exit codes: 0 holds, 1 violated, 2 bad use, 3 inconclusive, interrupted, or no Envoy";
+
+/// Prove the filter: start Envoys, load and weather, flip under load, judge the history
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Verify {
+    /// Envoys
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    proxies: u32,
+    /// Worker threads of each Envoy
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=128))]
+    workers: u32,
+    /// Listeners of each Envoy
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    listeners: u32,
+    /// Flips, alternately to green and to blue
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    flips: u32,
+    /// Mean time between two flips
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pause: Duration,
+    /// Requests a second, half of them HTTP/1.1, half HTTP/2; a few streams of each kind besides
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// Makes every random choice of a run again; one is drawn and shown if none is given
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// No weather between the flips
+    #[arg(long)]
+    no_weather: bool,
+    /// Over what one order of generations is claimed
+    #[arg(long, value_enum, default_value_t = ScopeArg::Proxy)]
+    scope: ScopeArg,
+    /// The largest mixed window that the run claims it would have seen
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration)]
+    window: Duration,
+    /// How long an Envoy may take to show a flip
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    deadline: Duration,
+    /// The module to judge, instead of the one that this tool carries
+    #[arg(long, value_name = "PATH")]
+    wasm: Option<PathBuf>,
+    /// The Envoy to start; else the one on PATH, else that of scripts/get-envoy
+    #[arg(long, value_name = "PATH", env = "CUTOVER_ENVOY")]
+    envoy: Option<PathBuf>,
+    /// Where history.jsonl and certificate.json go; older ones there are replaced
+    #[arg(long, value_name = "DIR", default_value = "cutover-verify")]
+    out: PathBuf,
+}
+
+/// Over what one order of generations is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ScopeArg {
+    /// Within each Envoy for itself
+    Proxy,
+    /// Over all Envoys together
+    Fleet,
+}
+
+impl Verify {
+    pub(crate) async fn run(self) -> Result<Report, Failure> {
+        let envoy = envoy::find(self.envoy.as_deref())?;
+        let module = module(self.wasm.as_deref())?;
+        let seed = self
+            .seed
+            .unwrap_or_else(|| RandomState::new().hash_one(()) % 1_000_000);
+        let cannot = |what: &Path, error: &dyn std::fmt::Display| {
+            Failure::environment(format!("{} cannot be written: {error}", what.display()))
+                .hint("--out DIR names another folder")
+        };
+        fs::create_dir_all(&self.out).map_err(|error| cannot(&self.out, &error))?;
+        let folder = tempfile::tempdir().map_err(|error| cannot(&env::temp_dir(), &error))?;
+        let file = folder.path().join("cutover.wasm");
+        fs::write(&file, &module).map_err(|error| cannot(&file, &error))?;
+        let history = self.out.join("history.jsonl");
+        let plan = self.plan(envoy, file, &history, seed);
+
+        let bar = Bar::new(self.flips, seed);
+        let signals = tokio::spawn(stop_on_signal(plan.stop.clone(), bar.0.clone()));
+        let outcome = cutover_harness::run(&plan, &bar).await;
+        signals.abort();
+        bar.0.finish_and_clear();
+        let summary = outcome.map_err(failed)?;
+        for trouble in &summary.troubles {
+            say(&format!("note: {trouble}"));
+        }
+        let certificate = certify(&history)?;
+        let path = self.out.join("certificate.json");
+        fs::write(&path, format!("{:#}\n", as_json(&certificate)))
+            .map_err(|error| cannot(&path, &error))?;
+        Ok(self.report(&certificate, &summary, &path, seed))
+    }
+
+    fn plan(&self, envoy: PathBuf, module: PathBuf, history: &Path, seed: u64) -> Plan {
+        let mut plan = Plan::new(envoy, module, history, seed);
+        plan.command = command(self.seed.is_none().then_some(seed));
+        plan.proxies = self.proxies;
+        plan.workers = self.workers;
+        plan.listeners = self.listeners;
+        plan.flips = self.flips;
+        plan.pause = self.pause;
+        plan.weather = !self.no_weather;
+        plan.window = self.window;
+        plan.deadline = self.deadline;
+        plan.scope = match self.scope {
+            ScopeArg::Proxy => Scope::Proxy,
+            ScopeArg::Fleet => Scope::Fleet,
+        };
+        for rate in [&mut plan.load.h1, &mut plan.load.h2] {
+            rate.per_second = f64::from(self.rate) / 2.0;
+            // A client of HTTP/1.1 has one request in flight: enough of them for the rate.
+            rate.clients = rate.clients.max(self.rate / 100);
+        }
+        plan
+    }
+
+    fn report(
+        &self,
+        certificate: &Certificate,
+        summary: &Summary,
+        path: &Path,
+        seed: u64,
+    ) -> Report {
+        let mut exit = proof::exit(&certificate.verdict);
+        let mut text = proof::in_words(certificate);
+        if summary.interrupted {
+            let done = summary.flips + summary.unacknowledged;
+            let _ = write!(
+                text,
+                "\ninterrupted after {done} of {} flips: inconclusive for what was asked",
+                self.flips
+            );
+            if exit == Exit::Good {
+                exit = Exit::Environment;
+            }
+        }
+        let _ = write!(
+            text,
+            "\ncertificate: {}   history: {}   seed: {seed}",
+            path.display(),
+            summary.history.display(),
+        );
+        let mut json = as_json(certificate);
+        if let Some(object) = json.as_object_mut() {
+            object.insert(
+                "certificate_file".to_owned(),
+                path.display().to_string().into(),
+            );
+            object.insert(
+                "history_file".to_owned(),
+                summary.history.display().to_string().into(),
+            );
+            object.insert("interrupted".to_owned(), summary.interrupted.into());
+            object.insert("troubles".to_owned(), summary.troubles.clone().into());
+            object.insert("exit_code".to_owned(), (exit as u8).into());
+        }
+        Report { text, json, exit }
+    }
+}
+
+/// Reads the history back from disk, as anyone else would.
+fn certify(history: &Path) -> Result<Certificate, Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Failure::environment(format!("{} cannot be judged: {error}", history.display()))
+    };
+    let file = File::open(history).map_err(|error| unreadable(&error))?;
+    let name = history
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Reader::new(BufReader::with_capacity(1 << 20, file))
+        .and_then(|reader| Certificate::of(&name, reader))
+        .map_err(|error| unreadable(&error))
+}
+
+fn failed(error: RunError) -> Failure {
+    match error {
+        RunError::Nothing(_) => Failure::usage(error.to_string()),
+        error => Failure::environment(error.to_string())
+            .hint("is this an Envoy with Wasm, and are ports and memory left on this machine?"),
+    }
+}
+
+/// The command that makes this run again.
+fn command(drawn_seed: Option<u64>) -> String {
+    let mut command = vec!["cutover".to_owned()];
+    command.extend(env::args().skip(1));
+    if let Some(seed) = drawn_seed {
+        command.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    command.join(" ")
+}
+
+async fn stop_on_signal(stop: CancellationToken, bar: ProgressBar) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    bar.suspend(|| say("stopping; what there is will be judged"));
+    stop.cancel();
+}
+
+/// Shows a run on standard error; indicatif hides it where that is no terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(flips: u32, seed: u64) -> Self {
+        let bar = ProgressBar::new(u64::from(flips));
+        let template = "{spinner} {bar:30} flip {pos}/{len}  {msg}  {elapsed}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(format!("seed {seed}"));
+        Self(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn show(&self, now: &Snapshot) {
+        let phase = match now.phase {
+            Phase::Starting => "starting",
+            Phase::Load => "load",
+            Phase::Weather => "weather",
+            Phase::Flip => "flip",
+            Phase::Finishing => "finishing",
+        };
+        self.0.set_position(u64::from(now.flips));
+        self.0.set_message(format!(
+            "{phase}, {} requests, {} failed",
+            now.requests, now.failed
+        ));
+        self.0.tick();
+    }
+}
