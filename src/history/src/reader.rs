@@ -30,9 +30,9 @@ pub enum Fault {
     #[error("says format version {0}, and only version {FORMAT} is known here")]
     UnknownVersion(u64),
     /// Not JSON, or not what the format allows.
-    #[error("is not what the format allows, at column {column}: {reason}")]
+    #[error("is not what the format allows{}: {reason}", at(*column))]
     Malformed {
-        /// Where it stops making sense, in bytes from 1.
+        /// Where it stops making sense, in bytes from 1; 0 when it is wrong as a whole.
         column: usize,
         /// Why.
         reason: String,
@@ -49,6 +49,14 @@ pub enum Fault {
     /// The file could not be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
+}
+
+fn at(column: usize) -> String {
+    if column == 0 {
+        String::new()
+    } else {
+        format!(", at column {column}")
+    }
 }
 
 impl From<serde_json::Error> for Fault {
@@ -127,7 +135,7 @@ impl<R: BufRead> Reader<R> {
         if !read_line(&mut self.input, &mut self.line)? {
             return Ok(None);
         }
-        let operation: Operation = serde_json::from_slice(&self.line)?;
+        let operation: Operation = serde_json::from_slice(self.line.trim_ascii_end())?;
         operation.validate(&self.header)?;
         self.tally.bytes(&self.line);
         self.tally.operation(&operation);
