@@ -54,6 +54,15 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> EnvoyError {
     move |source| EnvoyError::Io { what, source }
 }
 
+/// What becomes of the filter's own headers when a client sends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromClients {
+    /// Envoy removes them before the filter, as the bootstrap says.
+    Stripped,
+    /// The filter gets them, as it does where nobody wrote the bootstrap for it (Istio).
+    Kept,
+}
+
 /// A running Envoy; it is killed and reaped when this is dropped.
 #[derive(Debug)]
 #[must_use = "Envoy is killed when this is dropped"]
@@ -74,6 +83,7 @@ impl Envoy {
     ///
     /// `folder` is where its files go, and its working directory. The admin interface and the
     /// listeners of `bootstrap` are replaced by as many on free ports of the loopback address.
+    /// `from_clients` says what becomes of headers that only the filter may set.
     ///
     /// # Errors
     /// When it cannot be started, ends by itself, or is not ready in a minute.
@@ -82,6 +92,7 @@ impl Envoy {
         folder: &Path,
         workers: u32,
         bootstrap: Bootstrap,
+        from_clients: FromClients,
     ) -> Result<Self, EnvoyError> {
         let mut ports = Vec::new();
         let mut listeners = Vec::new();
@@ -96,7 +107,11 @@ impl Envoy {
             ..bootstrap
         };
         let file = folder.join("envoy.yaml");
-        std::fs::write(&file, bootstrap.render())
+        let yaml = match from_clients {
+            FromClients::Stripped => bootstrap.render(),
+            FromClients::Kept => without_stripping(&bootstrap.render()),
+        };
+        std::fs::write(&file, yaml)
             .map_err(io_error(format!("cannot write {}", file.display())))?;
         let child = launch(binary, folder, workers)?;
         let mut envoy = Self {
@@ -283,6 +298,25 @@ fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyErro
     launcher::spawn(command).map_err(io_error(format!("cannot start {}", binary.display())))
 }
 
+/// The bootstrap without its early header mutation, which would hide a filter that trusts clients.
+fn without_stripping(yaml: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::with_capacity(yaml.len());
+    for line in yaml.lines() {
+        let key = line.trim_start();
+        inside = match key {
+            "early_header_mutation_extensions:" => true,
+            "http_filters:" => false,
+            _ => inside,
+        };
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
 /// Binds a free port so that Envoy, and nobody else, can listen on it.
 fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
@@ -290,4 +324,35 @@ fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let address = socket.local_addr()?;
     Ok((socket, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripping_is_taken_out_and_nothing_else() {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let bootstrap = Bootstrap {
+            listeners: vec![local, local],
+            ..Bootstrap::default()
+        };
+        let whole = bootstrap.render();
+        let without = without_stripping(&whole);
+        let gone: Vec<_> = whole
+            .lines()
+            .filter(|line| !without.contains(line))
+            .collect();
+        assert_eq!(
+            whole.matches("early_header_mutation_extensions:").count(),
+            2
+        );
+        assert_eq!(without.matches("mutation").count(), 0, "{without}");
+        assert_eq!(without.matches("http_filters:").count(), 2);
+        assert!(
+            gone.iter()
+                .all(|line| line.contains("mutation") || line.contains("- remove:")),
+            "{gone:?}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use cutover_control::{AccessLog, AdminError, Bootstrap, Endpoint, FileTarget, Se
 use cutover_history::{Operation, Push, PushKind, Weather, WeatherKind};
 
 use crate::clock::Clock;
-use crate::envoy::{Envoy, EnvoyError};
+use crate::envoy::{Envoy, EnvoyError, FromClients};
 use crate::testimony::other;
 use crate::weather::{Event, Trouble};
 use config::Fault;
@@ -134,7 +134,8 @@ impl Site {
             access_log: AccessLog::Off,
         };
         let invoked = common.clock.now();
-        let envoy = Envoy::start(binary, folder, common.workers, bootstrap).await?;
+        let envoy =
+            Envoy::start(binary, folder, common.workers, bootstrap, FromClients::Kept).await?;
         let shown = Shown::default();
         let site = Self {
             index,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cutover_control::{AccessLog, Bootstrap, ResourceOptions};
-use cutover_harness::{Envoy, EnvoyError};
+use cutover_harness::{Envoy, EnvoyError, FromClients};
 use serde_json::json;
 
 #[cfg(test)]
@@ -29,10 +29,22 @@ fn bootstrap(folder: &Path) -> Bootstrap {
     }
 }
 
+#[cfg(test)]
+async fn start(folder: &Path, workers: u32, bootstrap: Bootstrap) -> Result<Envoy, EnvoyError> {
+    Envoy::start(
+        &common::envoy(),
+        folder,
+        workers,
+        bootstrap,
+        FromClients::Stripped,
+    )
+    .await
+}
+
 #[tokio::test]
 async fn envoy_is_killed_restarted_on_its_ports_and_reaped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut envoy = Envoy::start(&common::envoy(), folder.path(), 2, bootstrap(folder.path()))
+    let mut envoy = start(folder.path(), 2, bootstrap(folder.path()))
         .await
         .unwrap();
     assert!(envoy.resident_memory().unwrap() > 10_000_000);
@@ -53,7 +65,7 @@ async fn envoy_is_killed_restarted_on_its_ports_and_reaped() {
 #[tokio::test]
 async fn paused_envoy_keeps_its_connections_and_answers_later() {
     let folder = tempfile::tempdir().unwrap();
-    let envoy = Envoy::start(&common::envoy(), folder.path(), 2, bootstrap(folder.path()))
+    let envoy = start(folder.path(), 2, bootstrap(folder.path()))
         .await
         .unwrap();
     envoy.pause().unwrap();
@@ -72,7 +84,7 @@ async fn paused_envoy_keeps_its_connections_and_answers_later() {
 #[tokio::test]
 async fn starved_worker_is_let_go_again() {
     let folder = tempfile::tempdir().unwrap();
-    let envoy = Envoy::start(&common::envoy(), folder.path(), 2, bootstrap(folder.path()))
+    let envoy = start(folder.path(), 2, bootstrap(folder.path()))
         .await
         .unwrap();
     let start = Instant::now();
@@ -86,9 +98,7 @@ async fn envoy_that_ends_early_shows_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let mut broken = bootstrap(folder.path());
     broken.ecds = folder.path().join("nowhere/cutover.json");
-    let error = Envoy::start(&common::envoy(), folder.path(), 1, broken)
-        .await
-        .unwrap_err();
+    let error = start(folder.path(), 1, broken).await.unwrap_err();
     assert!(matches!(error, EnvoyError::Exited { .. }), "{error}");
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
