@@ -68,13 +68,14 @@ pub struct FlipSummary {
     pub after: Option<Latency>,
 }
 
-/// Quantiles of latency, ns, from when the request was wanted to its answer.
+/// Quantiles of latency, ns, from when the request was wanted to its answer. Uploads are left out:
+/// they take as long as their clients like.
 ///
 /// Each is a latency that occurred: the smallest with at least that share of all at or below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
-    /// Answers.
+    /// Answers that were measured.
     pub answers: u64,
     /// Half of them took at most this.
     pub p50_ns: u64,
@@ -187,14 +188,13 @@ fn assign(record: &Record, flips: &mut [Flip], between: &mut [Vec<u64>], traffic
     let high = flips.partition_point(|flip| flip.write.invoked <= record.end);
     let during = flips.get_mut(low..high).unwrap_or_default();
     if during.is_empty()
-        && record.answered()
         && let Some(latencies) = between.get_mut(low)
     {
-        latencies.push(record.latency());
+        latencies.extend(record.latency());
     }
     for flip in during {
         if record.answered() {
-            flip.latencies.push(record.latency());
+            flip.latencies.extend(record.latency());
         } else if traffic.killed.excuses(record) {
             flip.excused += 1;
         } else {

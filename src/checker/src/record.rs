@@ -94,9 +94,11 @@ impl Record {
             .unwrap_or(Kind::H1)
     }
 
-    /// Time from when it was wanted to its answer, ns.
-    pub(crate) fn latency(&self) -> u64 {
-        self.end.saturating_sub(self.intended)
+    /// Time from when it was wanted to its answer, ns; none when there was no answer, and for an
+    /// upload, which takes as long as its client likes.
+    pub(crate) fn latency(&self) -> Option<u64> {
+        (self.answered() && self.kind() != Kind::Upload)
+            .then(|| self.end.saturating_sub(self.intended))
     }
 }
 
