@@ -98,7 +98,10 @@ async fn accept(listener: TcpListener, identity: Identity, stop: CancellationTok
         let stop_streams = stop.clone();
         tokio::spawn(stop_connection.run_until_cancelled_owned(async move {
             let service = service_fn(|request| answer(identity, request, stop_streams.clone()));
-            let server = auto::Builder::new(TokioExecutor::new());
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // Envoy puts up to 1024 streams on a connection before it has read the backend's limit;
+            // those above it would be refused, and count as the proxy's failures.
+            server.http2().max_concurrent_streams(None);
             let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
             // A connection ends badly when its client leaves; that is the client's to record.
             drop(connection.await);
