@@ -23,10 +23,14 @@ pub(crate) fn in_words(certificate: &Certificate) -> String {
                  from when a request was wanted.\n\n";
     }
     let total = certificate.figures.total();
+    let excused = match total.excused {
+        0 => String::new(),
+        excused => format!(", {excused} of these while a proxy was killed"),
+    };
     let _ = writeln!(
         text,
-        "{} requests answered ({} by override), {} failed, {} timed out ({} of these while a proxy was killed)",
-        total.answered, total.overridden, total.failed, total.timed_out, total.excused,
+        "{} requests answered ({} by override), {} failed, {} timed out{excused}",
+        total.answered, total.overridden, total.failed, total.timed_out,
     );
     if let Some(resolution) = certificate.figures.resolution_ns {
         let _ = writeln!(
@@ -36,11 +40,16 @@ pub(crate) fn in_words(certificate: &Certificate) -> String {
             milliseconds(certificate.header.window_ns),
         );
     }
-    if let Some(rate) = certificate.figures.rate_at_most_ppb {
+    if let Some(rate) = certificate
+        .figures
+        .rate_at_most_ppb
+        .filter(|rate| *rate > 0)
+    {
         let _ = writeln!(
             text,
-            "0 violations in {} reads: at most {rate} in 1,000,000,000 (95 %)",
+            "0 violations in {} reads: fewer than 1 in {} (95 %)",
             certificate.figures.reads,
+            1_000_000_000 / rate,
         );
     }
     let _ = write!(text, "\nverdict: {}", certificate.verdict);
@@ -58,7 +67,7 @@ fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
         "LAST OLD",
         "STALE",
         "ERRORS",
-        "BEFORE",
+        "LATENCY BEFORE",
         "DURING",
         "AFTER",
     ];

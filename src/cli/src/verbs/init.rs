@@ -157,19 +157,20 @@ impl Init {
             .first()
             .map_or_else(String::new, |address| format!("http://{address}"));
         let mut text = format!(
-            "Wrote {dir}/envoy.yaml, {dir}/cutover.json and {dir}/cutover.wasm: {active} is active.\n\n\
-             Start Envoy in that folder:\n"
+            "Wrote {dir}/envoy.yaml, {dir}/cutover.json and {dir}/cutover.wasm: {active} is active.\n\n"
         );
-        for id in &self.override_key {
-            let _ = writeln!(
-                text,
-                "  export {}=\"$(openssl rand -hex 32)\"",
-                token::variable(id)
-            );
+        if !self.override_key.is_empty() {
+            text += "Make a key; Envoy and `cutover preview` need the same in their environment:\n";
+            for id in &self.override_key {
+                let variable = token::variable(id);
+                let _ = writeln!(text, "  export {variable}=\"$(openssl rand -hex 32)\"");
+            }
+            text += "\n";
         }
         let _ = write!(
             text,
-            "  (cd {dir} && envoy -c envoy.yaml)\n\n\
+            "Start Envoy in that folder:\n\
+             \x20 (cd {dir} && envoy -c envoy.yaml)\n\n\
              Then, in another terminal:\n\
              \x20 export CUTOVER_TARGET=file:{} CUTOVER_ADMIN={}\n\
              \x20 curl {url}\n\

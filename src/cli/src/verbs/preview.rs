@@ -8,11 +8,10 @@ use std::{env, fs, path::Path, time::SystemTime};
 
 pub(crate) const EXAMPLE: &str = "\
 Example:
-  export CUTOVER_KEY_k1=…                       # the key that Envoy has
   cutover preview green --target file:envoy/cutover.json --for 15m
   cutover preview green --key-file k1.key -o json | jq -r .value
 
-Where the configuration asks for no signature, the value is the bare color. A token that was made is
+It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where the configuration asks for no signature, the value is the bare color. A token that was made is
 good until its time is over: to revoke it, take its key out of the configuration.
 
 Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";

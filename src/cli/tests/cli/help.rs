@@ -1,0 +1,81 @@
+use crate::{assert_run, support::Stage};
+
+const VERBS: [&str; 8] = [
+    "init", "lint", "status", "flip", "rollback", "preview", "verify", "check",
+];
+
+#[test]
+fn every_verb_has_an_example_and_its_exit_codes() {
+    for verb in VERBS {
+        let ran = Stage::new().run(&[verb, "--help"]);
+        assert_eq!(ran.code, Some(0), "{verb}");
+        assert!(
+            ran.stdout.contains(&format!("Example:\n  cutover {verb}")),
+            "{verb}"
+        );
+        assert!(ran.stdout.contains("Exit codes:"), "{verb}");
+        assert!(ran.stderr.is_empty(), "{verb}");
+    }
+}
+
+#[test]
+fn a_misspelled_color_gets_a_suggestion() {
+    assert_run!(Stage::new().run(&["flip", "gren"]), @r#"
+    exit code: 2
+    --- stderr
+    error: invalid value 'gren' for '<COLOR>'
+      [possible values: blue, green]
+
+      tip: a similar value exists: 'green'
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn bad_use_is_json_too_when_asked_for() {
+    assert_run!(Stage::new().run(&["flip", "purple", "-o", "json"]), @r#"
+    exit code: 2
+    --- stdout
+    {
+      "error": "invalid value 'purple' for '<COLOR>'",
+      "exit_code": 2,
+      "hint": "--help tells what can be said"
+    }
+    --- stderr
+    error: invalid value 'purple' for '<COLOR>'
+      [possible values: blue, green]
+
+    For more information, try '--help'.
+    "#);
+    assert_run!(Stage::new().run(&["-o=json", "launch"]), @r#"
+    exit code: 2
+    --- stdout
+    {
+      "error": "unrecognized subcommand 'launch'",
+      "exit_code": 2,
+      "hint": "--help tells what can be said"
+    }
+    --- stderr
+    error: unrecognized subcommand 'launch'
+
+    Usage: cutover [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Stage::new()
+        .command(&["lint", "-"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let configuration = br#"{"active": "blue", "blue": "a", "green": "b"}"#;
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), configuration).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}

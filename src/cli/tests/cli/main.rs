@@ -1,0 +1,29 @@
+//! The tool as its users see it: what it prints, what it leaves, what it exits with.
+
+mod check;
+mod flip;
+mod help;
+mod init;
+mod lint;
+mod preview;
+mod status;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Compares a run with its snapshot; what changes from run to run is named.
+#[macro_export]
+macro_rules! assert_run {
+    ($ran:expr, @$snapshot:literal) => {
+        insta::with_settings!({ filters => vec![
+            (r"\b1[6-9]\d{11}\b", "[GENERATION]"),
+            (r"after \d+ ms", "after [TIME] ms"),
+            (r#""milliseconds": [\d.]+"#, r#""milliseconds": "[TIME]""#),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[WRITTEN]"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[UNTIL]"),
+            (r"\.\d{10}\.[0-9a-f]{64}", ".[EXPIRY].[MAC]"),
+            (r"process \d+", "process [PID]"),
+            (r"127\.0\.0\.1:[3-6]\d{4}\b", "[ADDRESS]"),
+        ]}, { insta::assert_snapshot!($ran.to_string(), @$snapshot) });
+    };
+}

@@ -1,0 +1,279 @@
+//! The generated files and the tool against a real Envoy and the real module.
+//!
+//! It needs Envoy (`CUTOVER_ENVOY`, or what `scripts/get-envoy` puts into the checkout) and
+//! `target/cutover.wasm`, which `scripts/build` makes.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use support::{Ran, Server, Stage};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// An Envoy in the folder `envoy` of a stage, between two applications that say their color.
+struct Proxied {
+    stage: Stage,
+    _applications: [Server; 2],
+    envoy: Child,
+    admin: SocketAddr,
+    listener: SocketAddr,
+}
+
+impl Proxied {
+    /// Starts what `cutover init` writes, after `edit` has had a look at it.
+    fn start(init: &[&str], edit: impl Fn(&Stage)) -> Self {
+        let stage = Stage::new();
+        let applications = ["blue", "green"].map(|color| Server::with(move |_| color.to_owned()));
+        let [blue, green] = applications.each_ref().map(|one| one.address.to_string());
+        let wasm = in_checkout("target/cutover.wasm");
+        let wasm = wasm.to_str().unwrap();
+        let arguments = [
+            "init",
+            "envoy",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ];
+        let arguments = [&arguments, init].concat();
+        let places = ["--blue", &blue, "--green", &green, "--wasm", wasm];
+        let ran = stage.run(&[arguments.as_slice(), &places].concat());
+        assert_eq!(ran.code, Some(0), "{ran}");
+        edit(&stage);
+
+        let binary = env::var_os("CUTOVER_ENVOY")
+            .map_or_else(|| in_checkout(".tools/envoy-1.40.0/envoy"), PathBuf::from);
+        assert!(
+            binary.is_file(),
+            "no Envoy at {}: run scripts/get-envoy",
+            binary.display()
+        );
+        let log = fs::File::create(stage.path("envoy.log")).unwrap();
+        let envoy = Command::new(binary)
+            .args([
+                "-c",
+                "envoy.yaml",
+                "--use-dynamic-base-id",
+                "--admin-address-path",
+                "admin",
+            ])
+            .args([
+                "--concurrency",
+                "2",
+                "-l",
+                "warning",
+                "--file-flush-interval-msec",
+                "10",
+            ])
+            .env_clear()
+            .env("CUTOVER_KEY_k1", "0123456789abcdef")
+            .current_dir(stage.path("envoy"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut proxied = Self {
+            stage,
+            _applications: applications,
+            envoy,
+            admin: nowhere,
+            listener: nowhere,
+        };
+        proxied.admin = proxied.wait_for("an admin address", |p| {
+            fs::read_to_string(p.stage.path("envoy/admin"))
+                .ok()?
+                .trim()
+                .parse()
+                .ok()
+        });
+        proxied.wait_for("readiness", |p| {
+            get(p.admin, "/ready", "").contains("LIVE").then_some(())
+        });
+        proxied.listener = proxied.wait_for("a listener", |p| {
+            let listeners = get(p.admin, "/listeners", "");
+            let line = listeners
+                .lines()
+                .find_map(|line| line.strip_prefix("main::"))?;
+            line.trim().parse().ok()
+        });
+        proxied
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            let log = self.stage.path("envoy.log");
+            assert!(
+                Instant::now() < until,
+                "no {what}: {}",
+                fs::read_to_string(log).unwrap()
+            );
+            thread::yield_now();
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let environment = [
+            ("CUTOVER_TARGET", "file:envoy/cutover.json"),
+            ("CUTOVER_ADMIN", &self.admin.to_string()),
+            ("CUTOVER_KEY_k1", "0123456789abcdef"),
+        ];
+        self.stage.run_with(arguments, &environment)
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran
+    }
+
+    /// The last line of an answer: the color of the application.
+    fn ask(&self, header: &str) -> String {
+        get(self.listener, "/", header)
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+impl Drop for Proxied {
+    fn drop(&mut self) {
+        let _ = self.envoy.kill();
+        let _ = self.envoy.wait();
+    }
+}
+
+fn in_checkout(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path);
+    path.canonicalize().unwrap_or(path)
+}
+
+/// A request with one more header line; nothing when there is no answer.
+fn get(address: SocketAddr, path: &str, header: &str) -> String {
+    let asked = TcpStream::connect(address).and_then(|mut stream| {
+        let header = if header.is_empty() {
+            String::new()
+        } else {
+            format!("{header}\r\n")
+        };
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\n{header}connection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    });
+    asked.unwrap_or_default()
+}
+
+#[test]
+fn the_generated_files_flip_and_roll_back_real_traffic() {
+    let proxied = Proxied::start(&[], |_| {});
+    assert_eq!(proxied.ask(""), "blue");
+    assert_eq!(proxied.ask("x-cutover-cluster: green"), "blue");
+    assert_eq!(proxied.ask("x-cutover-override: green"), "green");
+    proxied.done(&["flip", "green"]);
+    assert_eq!(proxied.ask(""), "green");
+    proxied.done(&["status"]);
+    proxied.done(&["rollback"]);
+    assert_eq!(proxied.ask(""), "blue");
+    proxied.wait_for("decision in the access log", |p| {
+        let log = fs::read_to_string(p.stage.path("envoy.log")).ok()?;
+        log.contains("decision=green;g=").then_some(())
+    });
+    let metrics = get(proxied.admin, "/stats/prometheus", "");
+    let labels = r#"{cutover_plugin="cutover",cutover_service="default"}"#;
+    assert!(
+        metrics.contains(&format!("\ncutover_active{labels} 1\n")),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn a_preview_reaches_green_only_with_a_good_token() {
+    let proxied = Proxied::start(&["--override-key", "k1"], |_| {});
+    let token = |arguments: &[&str]| {
+        let json = proxied
+            .done(&[&["preview", "green", "-o", "json"], arguments].concat())
+            .json();
+        json["value"].as_str().unwrap().to_owned()
+    };
+    let good = token(&[]);
+    assert_eq!(proxied.ask(&format!("x-cutover-override: {good}")), "green");
+    assert_eq!(
+        proxied.ask(&format!("cookie: a=b; cutover-override={good}")),
+        "green"
+    );
+    proxied.stage.write("other.key", "fedcba9876543210");
+    let forged = token(&["--key-file", "other.key"]);
+    assert_eq!(
+        proxied.ask(&format!("x-cutover-override: {forged}")),
+        "blue"
+    );
+    assert_eq!(proxied.ask("x-cutover-override: green"), "blue");
+}
+
+#[test]
+fn where_the_filter_is_gone_all_goes_to_the_color_active_at_install() {
+    let proxied = Proxied::start(&[], |stage| {
+        let yaml = stage.read("envoy/envoy.yaml");
+        let (before, rest) = yaml.split_once("- name: cutover\n").unwrap();
+        let (_, after) = rest
+            .split_once("- name: envoy.filters.http.router")
+            .unwrap();
+        stage.write(
+            "envoy/envoy.yaml",
+            &format!("{before}- name: envoy.filters.http.router{after}"),
+        );
+    });
+    for header in [
+        "",
+        "x-cutover-cluster: green",
+        "X-Cutover-Color: green",
+        "x-cutover-override: green",
+    ] {
+        assert_eq!(proxied.ask(header), "blue", "{header}");
+    }
+}
+
+#[test]
+fn a_configuration_that_only_the_filter_can_refuse_is_told_as_refused() {
+    let proxied = Proxied::start(&[], |_| {});
+    // No key `k2` in the environment of this Envoy: the tool cannot see that, the filter does.
+    let file = proxied.stage.read("envoy/cutover.json");
+    let signed = file.replace(r#"\"unsigned\":true"#, r#"\"keys\":[\"k2\"]"#);
+    proxied.stage.write("envoy/cutover.json", &signed);
+    let ran = proxied.run(&["flip", "green"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(
+        ran.stderr
+            .contains("refused the configuration and stays at generation 1 (blue)"),
+        "{ran}"
+    );
+    assert_eq!(proxied.ask(""), "blue");
+    // The next good one works.
+    let bad = proxied.stage.read("envoy/cutover.json");
+    let good = bad.replace(r#"\"keys\":[\"k2\"]"#, r#"\"unsigned\":true"#);
+    proxied.stage.write("envoy/cutover.json", &good);
+    proxied.done(&["flip", "green"]);
+    assert_eq!(proxied.ask(""), "green");
+}

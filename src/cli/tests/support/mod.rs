@@ -1,0 +1,252 @@
+//! Runs the tool in a folder of its own, with nothing of this machine's environment.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set its stage has to stop; these functions stand outside of #[test]"
+)]
+
+use cutover_control::{Document, ResourceOptions, resource};
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    fmt, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+use tempfile::TempDir;
+
+/// A folder with the tool in it.
+pub struct Stage {
+    folder: TempDir,
+}
+
+/// What came of one run of the tool.
+#[must_use]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A stage with the configuration `cutover.json`.
+    pub fn with(configuration: &Value) -> Self {
+        let stage = Self::new();
+        stage.write("cutover.json", &ecds(configuration));
+        stage
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The plugin configuration in `cutover.json`.
+    pub fn configuration(&self) -> Value {
+        let document = Document::parse(self.read("cutover.json").as_bytes()).unwrap();
+        serde_json::from_slice(document.configuration()).unwrap()
+    }
+
+    /// The tool, ready to be started.
+    pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .args(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let output = self
+            .command(arguments)
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| {
+            // The folder's real name is another one each time.
+            let folder = self.folder.path().to_string_lossy().into_owned();
+            String::from_utf8(bytes).unwrap().replace(&folder, "[DIR]")
+        };
+        Ran {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Flips `cutover.json`, asking these Envoys.
+    pub fn flip(&self, arguments: &[&str], envoys: &[&Server]) -> Ran {
+        let admins: Vec<_> = envoys
+            .iter()
+            .map(|envoy| envoy.address.to_string())
+            .collect();
+        let environment = [
+            ("CUTOVER_TARGET", "file:cutover.json"),
+            ("CUTOVER_ADMIN", &admins.join(",")),
+        ];
+        let mut ran = self.run_with(arguments, &environment);
+        for (admin, name) in admins.iter().zip(["[ENVOY-1]", "[ENVOY-2]", "[ENVOY-3]"]) {
+            ran.stdout = ran.stdout.replace(admin, name);
+            ran.stderr = ran.stderr.replace(admin, name);
+        }
+        ran
+    }
+}
+
+impl Ran {
+    /// Standard output as one JSON value.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code: {}", self.code.unwrap_or(-1))?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                write!(f, "\n--- {name}\n{}", text.trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An ECDS file with this plugin configuration.
+pub fn ecds(configuration: &Value) -> String {
+    let (module, environment) = ("cutover.wasm".into(), vec![]);
+    resource::render(&ResourceOptions {
+        module,
+        configuration: configuration.clone(),
+        environment,
+    })
+}
+
+/// A small HTTP server: an application, or an admin interface that shows what it is told to show.
+pub struct Server {
+    pub address: SocketAddr,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Shows at once what the file says, as an Envoy that works.
+    pub fn following(file: &Path) -> Self {
+        let file = file.to_owned();
+        Self::with(move |_| {
+            let document = Document::parse(&fs::read(&file).unwrap()).unwrap();
+            let plan = document.plan().unwrap();
+            let services = plan.services().iter().map(|service| {
+                let switch = service.switch();
+                let generation = switch.generation.map_or(0, cutover_core::Generation::get);
+                shows(service.name(), generation, switch.active.number())
+            });
+            services.collect()
+        })
+    }
+
+    /// Shows the same all the time.
+    pub fn stuck(generation: u64, active: u8) -> Self {
+        Self::with(move |_| shows("default", generation, active))
+    }
+
+    /// Refuses whatever comes after the first look.
+    pub fn refusing(generation: u64, active: u8) -> Self {
+        Self::with(move |looks| {
+            let rejected = u8::from(looks > 0);
+            let refused = format!(
+                "extension_config_discovery.http_filter.cutover.update_rejected: {rejected}\n\
+                 wasmcustom.cutover.plugin.cutover.config_refused: {rejected}\n"
+            );
+            shows("default", generation, active) + &refused
+        })
+    }
+
+    /// Answers `/stats` with the text that `stats` makes of the number of earlier questions.
+    pub fn with(stats: impl Fn(usize) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            let looks = AtomicUsize::new(0);
+            for stream in listener.incoming() {
+                if until.load(Ordering::Relaxed) {
+                    return;
+                }
+                let _ = stream.and_then(|stream| {
+                    answer(&stream, |path| match path {
+                        "/server_info" => {
+                            r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#.to_owned()
+                        }
+                        _ => stats(looks.fetch_add(1, Ordering::Relaxed)),
+                    })
+                });
+            }
+        });
+        Self {
+            address,
+            over,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn shows(service: &str, generation: u64, active: u8) -> String {
+    let name = format!("wasmcustom.cutover.plugin.cutover.service.{service}");
+    format!("{name}.active: {active}\n{name}.generation: {generation}\n")
+}
+
+fn answer(mut stream: &TcpStream, body: impl Fn(&str) -> String) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    for line in lines {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let path = first.split([' ', '?']).nth(1).unwrap_or_default();
+    let body = body(path);
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
