@@ -1,6 +1,7 @@
 //! Envoy as a child process that cannot outlive its owner.
 
 mod launcher;
+mod stripping;
 mod threads;
 
 use std::io;
@@ -109,7 +110,7 @@ impl Envoy {
         let file = folder.join("envoy.yaml");
         let yaml = match from_clients {
             FromClients::Stripped => bootstrap.render(),
-            FromClients::Kept => without_stripping(&bootstrap.render()),
+            FromClients::Kept => stripping::removed(&bootstrap.render()),
         };
         std::fs::write(&file, yaml)
             .map_err(io_error(format!("cannot write {}", file.display())))?;
@@ -298,25 +299,6 @@ fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyErro
     launcher::spawn(command).map_err(io_error(format!("cannot start {}", binary.display())))
 }
 
-/// The bootstrap without its early header mutation, which would hide a filter that trusts clients.
-fn without_stripping(yaml: &str) -> String {
-    let mut inside = false;
-    let mut kept = String::with_capacity(yaml.len());
-    for line in yaml.lines() {
-        let key = line.trim_start();
-        inside = match key {
-            "early_header_mutation_extensions:" => true,
-            "http_filters:" => false,
-            _ => inside,
-        };
-        if !inside {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    kept
-}
-
 /// Binds a free port so that Envoy, and nobody else, can listen on it.
 fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
@@ -324,35 +306,4 @@ fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let address = socket.local_addr()?;
     Ok((socket, address))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stripping_is_taken_out_and_nothing_else() {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let bootstrap = Bootstrap {
-            listeners: vec![local, local],
-            ..Bootstrap::default()
-        };
-        let whole = bootstrap.render();
-        let without = without_stripping(&whole);
-        let gone: Vec<_> = whole
-            .lines()
-            .filter(|line| !without.contains(line))
-            .collect();
-        assert_eq!(
-            whole.matches("early_header_mutation_extensions:").count(),
-            2
-        );
-        assert_eq!(without.matches("mutation").count(), 0, "{without}");
-        assert_eq!(without.matches("http_filters:").count(), 2);
-        assert!(
-            gone.iter()
-                .all(|line| line.contains("mutation") || line.contains("- remove:")),
-            "{gone:?}"
-        );
-    }
 }

@@ -1,7 +1,14 @@
 //! Starts Envoy and backends, makes load and weather, flips, records a history.
+//!
+//! [`run`] makes a whole run of a [`Plan`]: two backends that answer with their color and repeat what
+//! the filter told them; Envoys, each with a configuration file of its own; clients of six kinds,
+//! open-loop; flips by the code of `cutover flip` ([`cutover_control::flip`]); and weather between
+//! them. Everything that was asked, answered and pushed goes to the history, and nothing is judged
+//! here.
 
 mod backend;
 mod clock;
+mod drive;
 mod envoy;
 mod grpc;
 mod load;

@@ -5,25 +5,21 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use cutover_control::{FlipError, FlipRequest, Flipped, Written};
-use cutover_history::{
-    Color, Contents, FORMAT, Header, Kind, Operation, Push, PushKind, Versions, Writer,
-};
+use cutover_history::{Color, Contents, FORMAT, Header, Kind, Operation, Versions, Writer};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 use crate::clock::Clock;
+use crate::drive::{Drive, Watch};
 use crate::load;
 use crate::plan::Plan;
-use crate::recorder::{Recorder, Tally, recording};
-use crate::site::{Common, SERVICE, Site, SiteError, State, core, unix_ms};
-use crate::summary::{Counter, Counts, MemorySample, Phase, Progress, Snapshot, Summary};
-use crate::testimony::other;
-use crate::weather::{Event, Forecast, Trouble};
+use crate::recorder::{Tally, recording};
+use crate::site::{Common, SERVICE, Site, SiteError, State, unix_ms};
+use crate::summary::{Counter, Counts, Phase, Progress, Summary};
 
 /// The color that is active at first.
 const FIRST: Color = Color::Blue;
@@ -270,205 +266,4 @@ fn write(
     let (contents, file) = writer.finish()?;
     file.sync_all()?;
     Ok((contents, counter.counts()))
-}
-
-struct Watch<'r> {
-    progress: &'r dyn Progress,
-    tally: Arc<Tally>,
-    of: u32,
-}
-
-impl Watch<'_> {
-    fn show(&self, phase: Phase, flips: u32) {
-        let (requests, failed) = (self.tally.requests(), self.tally.failed());
-        self.progress.show(&Snapshot {
-            phase,
-            flips,
-            of: self.of,
-            requests,
-            failed,
-        });
-    }
-}
-
-/// What happens to the proxies while the load runs.
-struct Drive<'r> {
-    plan: &'r Plan,
-    clock: Clock,
-    sites: Vec<Site>,
-    recorder: Recorder,
-    watch: Watch<'r>,
-    active: Color,
-    flips: u32,
-    unacknowledged: u32,
-    memory: Vec<MemorySample>,
-    troubles: Vec<String>,
-}
-
-impl Drive<'_> {
-    /// All gaps and flips; ends early, between two steps, when the plan's stop says so.
-    async fn all(&mut self) -> Result<(), RunError> {
-        let plan = self.plan;
-        let shape = (plan.proxies, plan.workers);
-        let mut forecast = Forecast::new(plan.seed, plan.pause, plan.flips, shape, plan.weather);
-        self.sample_memory();
-        let mut last = self.wait(Instant::now() + plan.margin).await;
-        for _ in 0..plan.flips {
-            let gap = forecast.gap();
-            let mut starved = None;
-            if !gap.events.is_empty() {
-                self.wait(last + gap.pause / 4).await;
-            }
-            for event in gap.events {
-                if plan.stop.is_cancelled() {
-                    return Ok(());
-                }
-                if event.trouble == Trouble::Starved {
-                    starved = Some(event);
-                } else {
-                    self.weather(event).await?;
-                }
-            }
-            self.wait(last + gap.pause).await;
-            if plan.stop.is_cancelled() {
-                return Ok(());
-            }
-            self.flip(starved).await?;
-            last = Instant::now();
-            self.sample_memory();
-        }
-        self.wait(Instant::now() + plan.margin).await;
-        Ok(())
-    }
-
-    /// Lets the load run until an instant, or until the run is to stop.
-    async fn wait(&self, until: Instant) -> Instant {
-        loop {
-            self.watch.show(Phase::Load, self.flips);
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Instant::now();
-            }
-            let step = tokio::time::sleep(left.min(Duration::from_millis(100)));
-            if self.plan.stop.run_until_cancelled(step).await.is_none() {
-                return Instant::now();
-            }
-        }
-    }
-
-    async fn weather(&mut self, event: Event) -> Result<(), RunError> {
-        self.watch.show(Phase::Weather, self.flips);
-        let Some(site) = self.sites.get_mut(event.proxy as usize) else {
-            return Ok(());
-        };
-        let mut operations = Vec::new();
-        let suffered = site.suffer(event, &mut operations).await;
-        for operation in operations {
-            self.recorder.record(operation).await;
-        }
-        match suffered {
-            // A filter that does not do as it should is to be judged, not to be given up.
-            Err(error @ (SiteError::Late { .. } | SiteError::Admin(_))) => {
-                self.troubles.push(format!("{:?}: {error}", event.trouble));
-                Ok(())
-            }
-            other => Ok(other?),
-        }
-    }
-
-    /// Flips all proxies at the same time, while a worker of one may be starved.
-    async fn flip(&mut self, starved: Option<Event>) -> Result<(), RunError> {
-        self.watch.show(Phase::Flip, self.flips);
-        let to = other(self.active);
-        let number = self.flips + self.unacknowledged;
-        let flips = self.sites.iter().map(|site| {
-            let target = site.target.clone();
-            let request = FlipRequest {
-                service: Some(SERVICE.to_owned()),
-                to: core(to),
-                expect_generation: None,
-                admins: vec![site.envoy.admin().address()],
-                deadline: self.plan.deadline,
-            };
-            async move { cutover_control::flip(&target, &request).await }
-        });
-        let starving = async {
-            let site =
-                starved.and_then(|event| Some((event, self.sites.get(event.proxy as usize)?)));
-            match site {
-                Some((event, site)) => Some(site.starve(event).await),
-                None => None,
-            }
-        };
-        let delayed = async {
-            if let Some(event) = starved {
-                // The worker is to be starved already when the flip comes.
-                tokio::time::sleep(event.time / 4).await;
-            }
-            futures_util::future::join_all(flips).await
-        };
-        let (results, starved) = tokio::join!(delayed, starving);
-        if let Some(starved) = starved {
-            self.recorder.record(starved?).await;
-        }
-        let mut shown_by_all = true;
-        let mut pushes = Vec::new();
-        for (site, result) in self.sites.iter_mut().zip(results) {
-            let (written, acknowledged) = match &result {
-                Ok(Flipped {
-                    written,
-                    shown,
-                    pushed: true,
-                }) => (Some(written), shown.first().map(|shown| shown.at)),
-                Err(FlipError::NotDone { written, .. }) => (Some(&**written), None),
-                Ok(Flipped { pushed: false, .. }) | Err(_) => (None, None),
-            };
-            if let Err(error) = &result {
-                self.troubles
-                    .push(format!("flip {number}, proxy {}: {error}", site.index()));
-            }
-            shown_by_all &= acknowledged.is_some();
-            if let Some(Written {
-                generation,
-                invoked,
-                ..
-            }) = written
-            {
-                let file = site.target.read_bytes().map_err(SiteError::from)?;
-                site.flipped(State::flipped(*generation, to, file));
-                pushes.push(Operation::Push(Push {
-                    flip: Some(number),
-                    kind: PushKind::Flip,
-                    proxy: site.index(),
-                    generation: *generation,
-                    color: to,
-                    invoked: self.clock.at(*invoked),
-                    acknowledged: acknowledged.map(|at| self.clock.at(at)),
-                }));
-            }
-        }
-        for push in pushes {
-            self.recorder.record(push).await;
-        }
-        self.active = to;
-        if shown_by_all {
-            self.flips += 1;
-        } else {
-            self.unacknowledged += 1;
-        }
-        Ok(())
-    }
-
-    fn sample_memory(&mut self) {
-        for site in &self.sites {
-            if let Some(bytes) = site.envoy.resident_memory() {
-                let flips = self.flips + self.unacknowledged;
-                self.memory.push(MemorySample {
-                    flips,
-                    proxy: site.index(),
-                    bytes,
-                });
-            }
-        }
-    }
 }
