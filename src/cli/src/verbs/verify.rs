@@ -4,16 +4,17 @@ use super::check::as_json;
 use crate::{
     args::duration,
     envoy,
-    failure::{Exit, Failure},
+    failure::Failure,
     module::module,
     output::{Report, say},
     proof,
 };
 use clap::{Args, ValueEnum};
-use cutover_checker::Certificate;
+use cutover_checker::{Certificate, Verdict};
 use cutover_harness::{CancellationToken, Phase, Plan, Progress, RunError, Snapshot, Summary};
 use cutover_history::{Reader, Scope};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use std::{
     env,
     fmt::Write as _,
@@ -159,19 +160,9 @@ impl Verify {
         path: &Path,
         seed: u64,
     ) -> Report {
-        let mut exit = proof::exit(&certificate.verdict);
-        let mut text = proof::in_words(certificate);
-        if summary.interrupted {
-            let done = summary.flips + summary.unacknowledged;
-            let _ = write!(
-                text,
-                "\ninterrupted after {done} of {} flips: inconclusive for what was asked",
-                self.flips
-            );
-            if exit == Exit::Good {
-                exit = Exit::Environment;
-            }
-        }
+        let verdict = self.verdict(certificate, summary);
+        let exit = proof::exit(&verdict);
+        let mut text = proof::in_words(certificate, &verdict);
         let _ = write!(
             text,
             "\ncertificate: {}   history: {}   seed: {seed}",
@@ -180,6 +171,7 @@ impl Verify {
         );
         let mut json = as_json(certificate);
         if let Some(object) = json.as_object_mut() {
+            object.insert("verdict".to_owned(), json!(verdict));
             object.insert(
                 "certificate_file".to_owned(),
                 path.display().to_string().into(),
@@ -193,6 +185,26 @@ impl Verify {
             object.insert("exit_code".to_owned(), (exit as u8).into());
         }
         Report { text, json, exit }
+    }
+
+    /// The certificate's verdict; of a run that was cut short, only a violation is conclusive.
+    fn verdict(&self, certificate: &Certificate, summary: &Summary) -> Verdict {
+        if !summary.interrupted {
+            return certificate.verdict.clone();
+        }
+        let done = summary.flips + summary.unacknowledged;
+        let cut = format!(
+            "the run was interrupted after {done} of {} flips",
+            self.flips
+        );
+        match certificate.verdict.clone() {
+            Verdict::Holds => Verdict::Inconclusive(vec![cut]),
+            Verdict::Inconclusive(mut reasons) => {
+                reasons.insert(0, cut);
+                Verdict::Inconclusive(reasons)
+            }
+            violated @ Verdict::Violated(_) => violated,
+        }
     }
 }
 

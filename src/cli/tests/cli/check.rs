@@ -140,8 +140,7 @@ fn a_history_and_its_certificate_say_the_same() {
 #[test]
 fn a_violation_is_shown_with_its_witness() {
     let stale = history(|start| match start {
-        0..505_000_000 => (1, Color::Blue),
-        700_000_000 => (1, Color::Blue),
+        0..505_000_000 | 700_000_000 => (1, Color::Blue),
         _ => (2, Color::Green),
     });
     assert_run!(stage(&stale).run(&["check", "history.jsonl"]), @r#"

@@ -1,14 +1,18 @@
 //! The tool as its users see it: what it prints, what it leaves, what it exits with.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set its stage has to stop, also in functions beside the tests"
+)]
+
 mod check;
 mod flip;
 mod help;
 mod init;
 mod lint;
 mod preview;
+mod real_envoy;
 mod status;
-
-#[path = "../support/mod.rs"]
 mod support;
 
 /// Compares a run with its snapshot; what changes from run to run is named.

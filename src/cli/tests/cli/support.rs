@@ -1,10 +1,5 @@
 //! Runs the tool in a folder of its own, with nothing of this machine's environment.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot set its stage has to stop; these functions stand outside of #[test]"
-)]
-
 use cutover_control::{Document, ResourceOptions, resource};
 use serde_json::Value;
 use std::{
@@ -23,52 +18,52 @@ use std::{
 use tempfile::TempDir;
 
 /// A folder with the tool in it.
-pub struct Stage {
+pub(crate) struct Stage {
     folder: TempDir,
 }
 
 /// What came of one run of the tool.
 #[must_use]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: TempDir::new().unwrap(),
         }
     }
 
     /// A stage with the configuration `cutover.json`.
-    pub fn with(configuration: &Value) -> Self {
+    pub(crate) fn with(configuration: &Value) -> Self {
         let stage = Self::new();
         stage.write("cutover.json", &ecds(configuration));
         stage
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         fs::write(self.path(name), content).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// The plugin configuration in `cutover.json`.
-    pub fn configuration(&self) -> Value {
+    pub(crate) fn configuration(&self) -> Value {
         let document = Document::parse(self.read("cutover.json").as_bytes()).unwrap();
         serde_json::from_slice(document.configuration()).unwrap()
     }
 
     /// The tool, ready to be started.
-    pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+    pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
         command
             .env_clear()
@@ -81,11 +76,11 @@ impl Stage {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, &[])
     }
 
-    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let output = self
             .command(arguments)
             .envs(environment.iter().copied())
@@ -104,7 +99,7 @@ impl Stage {
     }
 
     /// Flips `cutover.json`, asking these Envoys.
-    pub fn flip(&self, arguments: &[&str], envoys: &[&Server]) -> Ran {
+    pub(crate) fn flip(&self, arguments: &[&str], envoys: &[&Server]) -> Ran {
         let admins: Vec<_> = envoys
             .iter()
             .map(|envoy| envoy.address.to_string())
@@ -124,7 +119,7 @@ impl Stage {
 
 impl Ran {
     /// Standard output as one JSON value.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
 }
@@ -142,7 +137,7 @@ impl fmt::Display for Ran {
 }
 
 /// An ECDS file with this plugin configuration.
-pub fn ecds(configuration: &Value) -> String {
+pub(crate) fn ecds(configuration: &Value) -> String {
     let (module, environment) = ("cutover.wasm".into(), vec![]);
     resource::render(&ResourceOptions {
         module,
@@ -152,15 +147,15 @@ pub fn ecds(configuration: &Value) -> String {
 }
 
 /// A small HTTP server: an application, or an admin interface that shows what it is told to show.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// Shows at once what the file says, as an Envoy that works.
-    pub fn following(file: &Path) -> Self {
+    pub(crate) fn following(file: &Path) -> Self {
         let file = file.to_owned();
         Self::with(move |_| {
             let document = Document::parse(&fs::read(&file).unwrap()).unwrap();
@@ -175,12 +170,12 @@ impl Server {
     }
 
     /// Shows the same all the time.
-    pub fn stuck(generation: u64, active: u8) -> Self {
+    pub(crate) fn stuck(generation: u64, active: u8) -> Self {
         Self::with(move |_| shows("default", generation, active))
     }
 
     /// Refuses whatever comes after the first look.
-    pub fn refusing(generation: u64, active: u8) -> Self {
+    pub(crate) fn refusing(generation: u64, active: u8) -> Self {
         Self::with(move |looks| {
             let rejected = u8::from(looks > 0);
             let refused = format!(
@@ -192,7 +187,7 @@ impl Server {
     }
 
     /// Answers `/stats` with the text that `stats` makes of the number of earlier questions.
-    pub fn with(stats: impl Fn(usize) -> String + Send + 'static) -> Self {
+    pub(crate) fn with(stats: impl Fn(usize) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));

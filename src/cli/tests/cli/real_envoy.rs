@@ -3,9 +3,7 @@
 //! It needs Envoy (`CUTOVER_ENVOY`, or what `scripts/get-envoy` puts into the checkout) and
 //! `target/cutover.wasm`, which `scripts/build` makes.
 
-#[path = "support/mod.rs"]
-mod support;
-
+use crate::support::{Ran, Server, Stage};
 use std::{
     env, fs,
     io::{Read as _, Write as _},
@@ -15,7 +13,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use support::{Ran, Server, Stage};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
