@@ -268,7 +268,10 @@ fn a_target_that_cannot_be_flipped_is_refused_before_anything_is_written() {
     error: link.json is a symbolic link to cutover.json, and only a regular file is changed
     hint: name the file that it points to; a file from a ConfigMap is changed in Kubernetes
     "#);
-    stage.write("half.json", &ecds(&blue())[..200]);
+    stage.write(
+        "half.json",
+        &ecds(&blue()).chars().take(200).collect::<String>(),
+    );
     assert_run!(flip(&stage, "file:half.json"), @r#"
     exit code: 2
     --- stderr

@@ -95,7 +95,7 @@ fn check_override(arguments: &[&str], expected: Option<(&str, serde_json::Value)
     assert_eq!(ran.code, Some(0), "{ran}");
     let rule = stage.configuration().get("override").cloned();
     match expected {
-        Some((key, value)) => assert_eq!(rule.unwrap()[key], value),
+        Some((key, value)) => assert_eq!(rule.unwrap().get(key), Some(&value)),
         None => assert_eq!(rule, None),
     }
 }

@@ -73,7 +73,7 @@ fn a_bad_configuration_is_told_by_path_value_and_what_is_allowed() {
 #[test]
 fn a_file_that_is_not_whole_is_refused() {
     let whole = ecds(&good());
-    assert_run!(lint(&whole[..whole.len() / 2]), @r#"
+    assert_run!(lint(&whole.chars().take(whole.len() / 2).collect::<String>()), @r#"
     exit code: 2
     --- stderr
     error: it.json: configuration: is not valid JSON: EOF while parsing a value at line 14 column 20
