@@ -1,12 +1,14 @@
 //! A flip: one atomic write, and then nothing but watching until every proxy shows it.
 
+mod error;
+
+pub use error::FlipError;
+
 use crate::{
-    Admin, AdminError, Document, FileTarget, Stats, TargetError, UnknownService, service_of,
-    watch::{self, Shown, Unshown},
+    Admin, AdminError, Document, FileTarget, Stats, TargetError, service_of,
+    watch::{self, Shown},
 };
-use cutover_core::{
-    Color, Generation, InvalidConfig, InvalidGeneration, Previous, Service, Switch,
-};
+use cutover_core::{Color, Generation, Previous, Service, Switch};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -67,56 +69,6 @@ pub struct Flipped {
     pub pushed: bool,
     /// When each Envoy was seen to show it, in the order of the request.
     pub shown: Vec<Shown>,
-}
-
-/// A flip that did not happen, or is not known to have happened.
-#[derive(Debug, thiserror::Error)]
-pub enum FlipError {
-    /// The file cannot be read or changed.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The filter would refuse the configuration. Nothing was written.
-    #[error("the filter would refuse the configuration: {0}")]
-    Config(#[from] InvalidConfig),
-    /// No such service, or several. Nothing was written.
-    #[error(transparent)]
-    Service(#[from] UnknownService),
-    /// Another writer is ahead. Nothing was written.
-    #[error("generation {expected} was expected, but {who} {}", found_in_words(*.found, *.active))]
-    Ahead {
-        /// The generation that the caller knew.
-        expected: u64,
-        /// Who has another: the file or an Envoy.
-        who: String,
-        /// The other generation, if there is one.
-        found: Option<u64>,
-        /// The color that is active there.
-        active: Color,
-    },
-    /// The color takes no traffic. Nothing was written.
-    #[error("{color} of service `{service}` is closed")]
-    Closed {
-        /// The service.
-        service: String,
-        /// The color.
-        color: Color,
-    },
-    /// Generations are used up. Nothing was written.
-    #[error(transparent)]
-    Generation(#[from] InvalidGeneration),
-    /// An Envoy cannot be asked. Nothing was written.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Unreachable(Vec<AdminError>),
-    /// Written, but not every Envoy shows it.
-    #[error("{}", not_done_in_words(.written, .shown, .missing))]
-    NotDone {
-        /// What was written.
-        written: Box<Written>,
-        /// The Envoys that show it.
-        shown: Vec<Shown>,
-        /// The Envoys that do not, and why.
-        missing: Vec<Unshown>,
-    },
 }
 
 enum Aim {
@@ -376,25 +328,4 @@ fn unix_ms() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn found_in_words(generation: Option<u64>, active: Color) -> String {
-    match generation {
-        Some(generation) => format!("has generation {generation} ({active})"),
-        None => format!("has no generation ({active})"),
-    }
-}
-
-fn not_done_in_words(written: &Written, shown: &[Shown], missing: &[Unshown]) -> String {
-    let Written {
-        generation, active, ..
-    } = written;
-    let all = shown.len() + missing.len();
-    let reasons: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    format!(
-        "generation {generation} ({active}) is written, but {} of {all} Envoys {} not show it: {}",
-        missing.len(),
-        if missing.len() == 1 { "does" } else { "do" },
-        reasons.join("; "),
-    )
 }
