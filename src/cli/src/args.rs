@@ -41,7 +41,7 @@ pub(crate) struct Cli {
         global = true,
         value_enum,
         default_value_t,
-        hide_default_value = true
+        display_order = 900
     )]
     output: Format,
 
@@ -196,7 +196,7 @@ pub(crate) struct Flip {
 /// Which color.
 #[derive(Debug, Args)]
 pub(crate) struct To {
-    /// blue or green
+    /// Which color
     #[arg(value_parser = color(), value_name = "COLOR")]
     pub(crate) color: Color,
 }

@@ -10,10 +10,8 @@ use std::{
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Text for people.
     #[default]
     Text,
-    /// One JSON value.
     Json,
 }
 

@@ -132,13 +132,9 @@ impl Init {
             "blue": { "cluster": "blue" },
             "green": { "cluster": "green" },
         });
-        let local = self.listen.iter().all(|address| address.ip().is_loopback());
-        let proof = match self.override_key.as_slice() {
-            [] if local => Some(("unsigned", Value::from(true))),
-            [] => None,
-            keys => Some(("keys", Value::from(keys.to_vec()))),
-        };
-        if let (Some((key, value)), Some(configuration)) = (proof, configuration.as_object_mut()) {
+        if let (Some((key, value)), Some(configuration)) =
+            (self.proof(), configuration.as_object_mut())
+        {
             let mut rule = Map::new();
             rule.insert("header".to_owned(), headers::OVERRIDE.into());
             rule.insert("cookie".to_owned(), "cutover-override".into());
@@ -148,14 +144,36 @@ impl Init {
         configuration
     }
 
+    /// How clients prove that they may reach the other color: by a key, or on loopback not at all.
+    /// None where nobody may.
+    fn proof(&self) -> Option<(&'static str, Value)> {
+        match self.override_key.as_slice() {
+            [] if self.listen.iter().all(|address| address.ip().is_loopback()) => {
+                Some(("unsigned", Value::from(true)))
+            }
+            [] => None,
+            keys => Some(("keys", Value::from(keys.to_vec()))),
+        }
+    }
+
+    /// Where a client on this machine finds Envoy.
+    fn url(&self) -> String {
+        let first = self
+            .listen
+            .first()
+            .copied()
+            .unwrap_or_else(|| ([127, 0, 0, 1], 10_000).into());
+        match first.ip() {
+            ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", first.port()),
+            _ => format!("http://{first}"),
+        }
+    }
+
     fn report(&self, active: Color, generation: Generation) -> Report {
         let dir = self.dir.display();
         let target = std::path::absolute(self.dir.join("cutover.json"));
         let target = target.unwrap_or_else(|_| self.dir.join("cutover.json"));
-        let url = self
-            .listen
-            .first()
-            .map_or_else(String::new, |address| format!("http://{address}"));
+        let url = self.url();
         let mut text = format!(
             "Wrote {dir}/envoy.yaml, {dir}/cutover.json and {dir}/cutover.wasm: {active} is active.\n\n"
         );
@@ -173,16 +191,25 @@ impl Init {
              \x20 (cd {dir} && envoy -c envoy.yaml)\n\n\
              Then, in another terminal:\n\
              \x20 export CUTOVER_TARGET=file:{} CUTOVER_ADMIN={}\n\
-             \x20 curl {url}\n\
-             \x20 cutover preview {} --url {url}\n\
-             \x20 cutover flip {}\n\
-             \x20 cutover status\n\
-             \x20 cutover rollback\n",
+             \x20 curl {url}\n",
             target.display(),
             self.admin,
-            active.other(),
-            active.other(),
         );
+        let other = active.other();
+        if self.proof().is_some() {
+            let _ = writeln!(text, "  cutover preview {other} --url {url}");
+        }
+        let _ = write!(
+            text,
+            "  cutover flip {other}\n  cutover status\n  cutover rollback\n"
+        );
+        if self.proof().is_none() {
+            let _ = write!(
+                text,
+                "\nClients cannot reach {other} before the flip: Envoy listens beyond loopback, and no key \
+                 was named.\n--override-key ID lets those in who have a token of `cutover preview`.\n",
+            );
+        }
         let files = ["envoy.yaml", "cutover.json", "cutover.wasm"];
         let json = json!({
             "files": files.map(|name| self.dir.join(name).display().to_string()),

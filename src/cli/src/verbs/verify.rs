@@ -67,7 +67,7 @@ pub(crate) struct Verify {
     /// No weather between the flips
     #[arg(long)]
     no_weather: bool,
-    /// Over what one order of generations is claimed
+    /// Whether one order of generations is claimed for each Envoy by itself, or for all together
     #[arg(long, value_enum, default_value_t = ScopeArg::Proxy)]
     scope: ScopeArg,
     /// The largest mixed window that the run claims it would have seen
@@ -90,9 +90,7 @@ pub(crate) struct Verify {
 /// Over what one order of generations is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ScopeArg {
-    /// Within each Envoy for itself
     Proxy,
-    /// Over all Envoys together
     Fleet,
 }
 

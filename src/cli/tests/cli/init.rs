@@ -48,6 +48,29 @@ fn init_tells_what_to_do_next() {
 }
 
 #[test]
+fn init_says_when_nobody_may_preview() {
+    let ran = stage().run(&["init", "--wasm", "module.wasm", "--listen", "0.0.0.0:80"]);
+    assert_run!(ran, @r#"
+    exit code: 0
+    --- stdout
+    Wrote ./envoy.yaml, ./cutover.json and ./cutover.wasm: blue is active.
+
+    Start Envoy in that folder:
+      (cd . && envoy -c envoy.yaml)
+
+    Then, in another terminal:
+      export CUTOVER_TARGET=file:[DIR]/cutover.json CUTOVER_ADMIN=127.0.0.1:9901
+      curl http://127.0.0.1:80
+      cutover flip green
+      cutover status
+      cutover rollback
+
+    Clients cannot reach green before the flip: Envoy listens beyond loopback, and no key was named.
+    --override-key ID lets those in who have a token of `cutover preview`.
+    "#);
+}
+
+#[test]
 fn init_overwrites_nothing_unless_told() {
     let stage = stage();
     stage.write("cutover.json", "mine");
