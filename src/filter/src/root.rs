@@ -2,16 +2,17 @@
 
 use crate::{metrics, stream::Stream};
 use cutover_abi as host;
-use cutover_core::{Generation, Merge, Plan, Service, merge};
+use cutover_core::{Generation, Merge, Plan, Pushes, Register, Service, merge};
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use std::{cell::Cell, rc::Rc};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 thread_local! {
-    /// True until a configuration has been seen in this VM. The proxy tries every configuration in
-    /// a VM of its own first, so this is how a push is counted once and not once a worker.
-    static FRESH: Cell<bool> = const { Cell::new(true) };
+    /// What this VM has seen of each register's pushes.
+    static PUSHES: RefCell<BTreeMap<String, Pushes>> = RefCell::default();
 }
 
 /// How often a switch is tried against others that are written at the same time. Each of them is a
@@ -40,9 +41,8 @@ impl RootContext for Root {
         let plan = Plan::parse(&host::plugin_configuration()).and_then(|p| p.bind(&plugin, key));
         match plan {
             Ok(plan) => {
-                let fresh = FRESH.replace(false);
                 for service in plan.services() {
-                    switch(&plugin, service, fresh);
+                    switch(&plugin, service);
                 }
                 self.plan = Rc::new(plan);
                 self.plugin = plugin.into();
@@ -69,7 +69,7 @@ impl RootContext for Root {
 }
 
 /// Commits a service's switch to the register, unless the register knows better.
-fn switch(plugin: &str, service: &Service, fresh: bool) {
+fn switch(plugin: &str, service: &Service) {
     let (name, active) = (service.name(), service.switch().active);
     let Some(generation) = service.switch().generation else {
         warn!("cutover: service {name}: {active} without a generation: each worker for itself");
@@ -82,6 +82,7 @@ fn switch(plugin: &str, service: &Service, fresh: bool) {
             Merge::Commit(bytes) => {
                 match host::set_shared(service.register_key(), &bytes, cas.unwrap_or(0)) {
                     host::Set::Done => {
+                        ruled(service, generation);
                         show(plugin, service, Some(generation));
                         info!("cutover: service {name}: {active}, generation {generation}");
                         return;
@@ -93,14 +94,12 @@ fn switch(plugin: &str, service: &Service, fresh: bool) {
                     }
                 }
             }
-            Merge::Same => return,
+            Merge::Same => return ruled(service, generation),
             Merge::Stale(committed) => {
-                let ruling = committed.generation;
-                return ignore(plugin, service, fresh, "stale", generation, ruling);
+                return ignore(plugin, service, "stale", generation, committed);
             }
             Merge::Conflict(committed) => {
-                let ruling = committed.generation;
-                return ignore(plugin, service, fresh, "conflict", generation, ruling);
+                return ignore(plugin, service, "conflict", generation, committed);
             }
         }
     }
@@ -113,37 +112,43 @@ fn show(plugin: &str, service: &Service, generation: Option<Generation>) {
     gauge("generation", generation.map_or(0, Generation::get));
 }
 
-/// Counts and logs a push that changes nothing: once, by the VM that the proxy tries it in.
-fn ignore(
-    plugin: &str,
+/// Notes a push that rules.
+fn ruled(service: &Service, generation: Generation) {
+    pushes(service, |pushes, counted, _| {
+        pushes.ruled(counted, generation);
+    });
+}
+
+/// Counts and logs a push that changes nothing, once a proxy.
+fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, committed: Register) {
+    let (name, active, rules) = (
+        service.name(),
+        service.switch().active,
+        committed.generation,
+    );
+    let what = format!("{why} {pushed} {active} {rules}");
+    let first = pushes(service, |pushes, counted, (key, cas)| {
+        let counted = pushes.ignored(counted, pushed, &what);
+        // Whoever writes first counts; the others saw the same push.
+        counted.is_some_and(|value| matches!(host::set_shared(key, &value, cas), host::Set::Done))
+    });
+    if first {
+        metrics::count(metric(plugin, name, why));
+        warn!("cutover: service {name}: {why}: {active} {pushed} is ignored, {rules} rules");
+    }
+}
+
+/// What this VM has seen of a service's pushes, what the proxy has counted, and where.
+fn pushes<T>(
     service: &Service,
-    fresh: bool,
-    why: &str,
-    pushed: Generation,
-    committed: Generation,
-) {
-    // A worker that comes late to an older configuration is no push.
-    if !fresh {
-        return;
-    }
-    // At a start or a reload every worker's VM is fresh: only the first to note it counts it.
+    note: impl FnOnce(&mut Pushes, Option<&[u8]>, (&str, u32)) -> T,
+) -> T {
     let key = format!("{}/ignored", service.register_key());
-    let active = service.switch().active;
-    let note = format!("{why} {pushed} {active} {committed}").into_bytes();
-    let (seen, cas) = host::shared(&key).unzip();
-    if seen.as_deref() == Some(&note) {
-        return;
-    }
-    if matches!(
-        host::set_shared(&key, &note, cas.unwrap_or(0)),
-        host::Set::Done
-    ) {
-        metrics::count(metric(plugin, service.name(), why));
-        warn!(
-            "cutover: service {}: {why}: generation {pushed} ({active}) ignored, {committed} rules",
-            service.name()
-        );
-    }
+    let (counted, cas) = host::shared(&key).unzip();
+    PUSHES.with_borrow_mut(|pushes| {
+        let pushes = pushes.entry(service.register_key().to_owned()).or_default();
+        note(pushes, counted.as_deref(), (&key, cas.unwrap_or(0)))
+    })
 }
 
 /// The name of a service's metric.
