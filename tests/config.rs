@@ -1,5 +1,7 @@
 //! Configurations, one file a case, its name the fault: what is accepted, and what is said.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper")]
+
 use cutover_core::Plan;
 use std::fmt::Write as _;
 use std::{fs, path::PathBuf};

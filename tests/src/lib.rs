@@ -30,9 +30,28 @@ pub fn broken_module(fault: &str) -> PathBuf {
     made(&format!("broken/{fault}.wasm"))
 }
 
-#[expect(clippy::panic, reason = "a test without what it judges must fail")]
+/// The Envoy under test: `CUTOVER_ENVOY`, or the one that `scripts/get-envoy` puts into the checkout.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn envoy() -> PathBuf {
+    let path = std::env::var_os("CUTOVER_ENVOY")
+        .map_or_else(|| root().join(".tools/envoy-1.40.0/envoy"), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} is missing: run scripts/get-envoy",
+        path.display()
+    );
+    path
+}
+
 fn made(name: &str) -> PathBuf {
     let path = target().join(name);
-    assert!(path.is_file(), "{} is missing: run scripts/build, or scripts/build broken", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run scripts/build, or scripts/build broken",
+        path.display()
+    );
     path
 }

@@ -129,6 +129,9 @@ impl From<FlipError> for Failure {
                 .hint("nothing was written; take the color out of `closed` first")
                 .details(json!({ "written": false })),
             FlipError::Generation(_) => Self::usage(message).hint("nothing was written"),
+            FlipError::NotNewer { .. } => Self::new(Exit::Failed, message)
+                .hint("nothing was written; leave --generation out, or name a greater one")
+                .details(json!({ "written": false })),
             FlipError::Unreachable(_) => Self::environment(message)
                 .hint("nothing was written; is Envoy up, and is that its admin address?")
                 .details(json!({ "written": false })),

@@ -19,6 +19,15 @@ pub enum AccessLog {
     Off,
 }
 
+/// What becomes of the filter's own headers when a client sends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromClients {
+    /// Envoy removes them before it looks up a route, also when the filter is gone.
+    Removed,
+    /// The filter gets them, as it does where nobody wrote the bootstrap for it (Istio).
+    Kept,
+}
+
 /// What a bootstrap is made of.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
@@ -36,6 +45,8 @@ pub struct Bootstrap {
     pub active_at_install: Color,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// What becomes of the filter's own headers when a client sends them.
+    pub from_clients: FromClients,
 }
 
 impl Default for Bootstrap {
@@ -49,6 +60,7 @@ impl Default for Bootstrap {
             ecds: PathBuf::from("cutover.json"),
             active_at_install: Color::Blue,
             access_log: AccessLog::Stdout,
+            from_clients: FromClients::Removed,
         }
     }
 }
@@ -67,6 +79,7 @@ impl Bootstrap {
                 .replace("@name@", &name)
                 .replace("@address@", &socket_address(&(*listener).into()))
                 .replace("@access_log@", &access_log(&self.access_log))
+                .replace("@removal@", self.removal())
                 .replace("@plugin@", PLUGIN)
                 .replace("@file@", &quoted(&self.ecds))
                 .replace("@folder@", &quoted(folder(&self.ecds)))
@@ -85,6 +98,13 @@ impl Bootstrap {
                 .replace("@address@", &socket_address(endpoint));
         }
         yaml
+    }
+
+    fn removal(&self) -> &'static str {
+        match self.from_clients {
+            FromClients::Removed => REMOVAL,
+            FromClients::Kept => "",
+        }
     }
 }
 
@@ -157,17 +177,7 @@ const LISTENER: &str = r#"    - name: @name@
                   - upgrade_type: websocket
                 # Envoy would end a stream that is silent for 5 minutes: server-sent events, WebSocket, gRPC.
                 stream_idle_timeout: 0s
-@access_log@                # The filter alone says where a request goes. What a client sends under these names is
-                # removed before any route is looked up, also when the filter is gone.
-                early_header_mutation_extensions:
-                  - name: envoy.http.early_header_mutation.header_mutation
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation
-                      mutations:
-                        - remove: x-cutover-cluster
-                        - remove: x-cutover-color
-                        - remove: x-cutover-decision
-                http_filters:
+@access_log@@removal@                http_filters:
                   # The filter's configuration lies in a file of its own, so that a flip touches nothing
                   # else. Envoy reads it again when a file is moved into the folder; writing into the file
                   # does nothing. While Envoy has not had a usable configuration since its start, it
@@ -201,6 +211,18 @@ const LISTENER: &str = r#"    - name: @name@
                           route: { cluster: @install@, timeout: 0s }
 "#;
 
+const REMOVAL: &str = r#"                # The filter alone says where a request goes. What a client sends under these names is
+                # removed before any route is looked up, also when the filter is gone.
+                early_header_mutation_extensions:
+                  - name: envoy.http.early_header_mutation.header_mutation
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation
+                      mutations:
+                        - remove: x-cutover-cluster
+                        - remove: x-cutover-color
+                        - remove: x-cutover-decision
+"#;
+
 const ACCESS_LOG: &str = r#"                # decision=green;g=1763722800000;by=active;svc=default
                 access_log:
                   - name: @name@
@@ -225,7 +247,8 @@ const CLUSTER: &str = r#"    - name: @color@
       circuit_breakers:
         thresholds:
           - { max_connections: 65536, max_pending_requests: 65536, max_requests: 65536 }
-      # The application is spoken to as its client spoke: HTTP/1.1 or HTTP/2.
+      # The application is spoken to as its client spoke: HTTP/1.1 or HTTP/2. For one that speaks only
+      # HTTP/1.1, whatever its clients speak: explicit_http_config: { http_protocol_options: {} }
       typed_extension_protocol_options:
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
           "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions

@@ -24,6 +24,8 @@ pub struct FlipRequest {
     pub to: Color,
     /// Refuses unless this is the generation of the file, and no proxy shows a newer one.
     pub expect_generation: Option<u64>,
+    /// The generation to write, so that several files get the same one; else the next.
+    pub generation: Option<u64>,
     /// Admin addresses of the Envoys that must show the flip.
     pub admins: Vec<SocketAddr>,
     /// How long they may take.
@@ -80,6 +82,7 @@ struct Order<'r> {
     aim: Aim,
     service: Option<&'r str>,
     expect: Option<u64>,
+    generation: Option<u64>,
     admins: &'r [SocketAddr],
     deadline: Duration,
 }
@@ -94,6 +97,7 @@ pub async fn flip(target: &FileTarget, request: &FlipRequest) -> Result<Flipped,
         aim: Aim::To(request.to),
         service: request.service.as_deref(),
         expect: request.expect_generation,
+        generation: request.generation,
         admins: &request.admins,
         deadline: request.deadline,
     };
@@ -110,6 +114,7 @@ pub async fn rollback(
         aim: Aim::Back,
         service: request.service.as_deref(),
         expect: request.expect_generation,
+        generation: None,
         admins: &request.admins,
         deadline: request.deadline,
     };
@@ -189,7 +194,17 @@ impl Order<'_> {
             .flatten()
             .filter_map(|(g, _)| Generation::new(*g).ok())
             .max();
-        let generation = Generation::after(newest.max(before.generation), unix_ms())?;
+        let newest = newest.max(before.generation);
+        let generation = match self.generation {
+            None => Generation::after(newest, unix_ms())?,
+            Some(wanted) => match newest {
+                Some(newest) if newest.get() >= wanted => {
+                    let newest = newest.get();
+                    return Err(FlipError::NotNewer { wanted, newest });
+                }
+                _ => Generation::new(wanted)?,
+            },
+        };
         let previous = before.generation.map(|g| Previous {
             generation: g,
             active: before.active,

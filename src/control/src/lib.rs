@@ -14,7 +14,7 @@ pub mod bootstrap;
 pub mod resource;
 
 pub use admin::{Admin, AdminError, Seen, Stats};
-pub use bootstrap::{AccessLog, Bootstrap};
+pub use bootstrap::{AccessLog, Bootstrap, FromClients};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, rollback};

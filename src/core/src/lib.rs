@@ -22,6 +22,6 @@ pub use config::schema;
 pub use decide::{Answer, Decision, Outcome, Reason, Request, decide};
 pub use generation::{Generation, InvalidGeneration};
 pub use ignored::Pushes;
-pub use overrides::Refusal;
+pub use overrides::{Override, Refusal};
 pub use plan::{Expose, Plan, Previous, RouteBy, Service, Switch};
 pub use register::{Merge, Register, merge};

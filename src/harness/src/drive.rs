@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, Tally};
 use crate::run::RunError;
-use crate::site::{SERVICE, Site, SiteError, State, core};
+use crate::site::{SERVICE, Site, SiteError, State, core, unix_ms};
 use crate::summary::{MemorySample, Phase, Progress, Snapshot};
 use crate::testimony::other;
 use crate::weather::{Event, Forecast, Trouble};
@@ -125,12 +125,16 @@ impl Drive<'_> {
         self.watch.show(Phase::Flip, self.flips);
         let to = other(self.active);
         let number = self.flips + self.unacknowledged;
+        // One flip has one generation, whichever of the proxies has the newest.
+        let newest = self.sites.iter().map(|site| site.now.generation).max();
+        let generation = newest.map_or(1, |newest| newest + 1).max(unix_ms());
         let flips = self.sites.iter().map(|site| {
             let target = site.target.clone();
             let request = FlipRequest {
                 service: Some(SERVICE.to_owned()),
                 to: core(to),
                 expect_generation: None,
+                generation: Some(generation),
                 admins: vec![site.envoy.admin().address()],
                 deadline: self.plan.deadline,
             };

@@ -1,11 +1,11 @@
 //! Envoy as a child process that cannot outlive its owner.
 
 mod launcher;
-mod stripping;
 mod threads;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -55,15 +55,6 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> EnvoyError {
     move |source| EnvoyError::Io { what, source }
 }
 
-/// What becomes of the filter's own headers when a client sends them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FromClients {
-    /// Envoy removes them before the filter, as the bootstrap says.
-    Stripped,
-    /// The filter gets them, as it does where nobody wrote the bootstrap for it (Istio).
-    Kept,
-}
-
 /// A running Envoy; it is killed and reaped when this is dropped.
 #[derive(Debug)]
 #[must_use = "Envoy is killed when this is dropped"]
@@ -84,7 +75,7 @@ impl Envoy {
     ///
     /// `folder` is where its files go, and its working directory. The admin interface and the
     /// listeners of `bootstrap` are replaced by as many on free ports of the loopback address.
-    /// `from_clients` says what becomes of headers that only the filter may set.
+    /// `edit` may change the bootstrap's text before it is written.
     ///
     /// # Errors
     /// When it cannot be started, ends by itself, or is not ready in a minute.
@@ -93,7 +84,7 @@ impl Envoy {
         folder: &Path,
         workers: u32,
         bootstrap: Bootstrap,
-        from_clients: FromClients,
+        edit: impl FnOnce(String) -> String,
     ) -> Result<Self, EnvoyError> {
         let mut ports = Vec::new();
         let mut listeners = Vec::new();
@@ -108,15 +99,14 @@ impl Envoy {
             ..bootstrap
         };
         let file = folder.join("envoy.yaml");
-        let yaml = match from_clients {
-            FromClients::Stripped => bootstrap.render(),
-            FromClients::Kept => stripping::removed(&bootstrap.render()),
-        };
-        std::fs::write(&file, yaml)
+        std::fs::write(&file, edit(bootstrap.render()))
             .map_err(io_error(format!("cannot write {}", file.display())))?;
-        let child = launch(binary, folder, workers)?;
+        // Envoy runs in another folder than the one that a relative path is relative to.
+        let binary = binary.canonicalize();
+        let binary = binary.map_err(io_error("cannot find Envoy"))?;
+        let child = launch(&binary, folder, workers)?;
         let mut envoy = Self {
-            binary: binary.to_owned(),
+            binary,
             folder: folder.to_owned(),
             workers,
             child,
@@ -292,6 +282,8 @@ fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyErro
         ])
         .args(["--concurrency", &workers.to_string()])
         .current_dir(folder)
+        // Ctrl-C in a terminal is for this process, which ends its children in order.
+        .process_group(0)
         .env_clear()
         .stdin(Stdio::null())
         .stdout(log)

@@ -7,11 +7,13 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cutover_control::{AccessLog, AdminError, Bootstrap, Endpoint, FileTarget, Seen, TargetError};
+use cutover_control::{
+    AccessLog, AdminError, Bootstrap, Endpoint, FileTarget, FromClients, Seen, TargetError,
+};
 use cutover_history::{Operation, Push, PushKind};
 
 use crate::clock::Clock;
-use crate::envoy::{Envoy, EnvoyError, FromClients};
+use crate::envoy::{Envoy, EnvoyError};
 pub(crate) use config::{State, core};
 
 /// How often a condition is looked at.
@@ -130,10 +132,11 @@ impl Site {
             ecds: target.path().to_owned(),
             active_at_install: core(now.active),
             access_log: AccessLog::Off,
+            // Removed, they would hide a filter that trusts clients.
+            from_clients: FromClients::Kept,
         };
         let invoked = common.clock.now();
-        let envoy =
-            Envoy::start(binary, folder, common.workers, bootstrap, FromClients::Kept).await?;
+        let envoy = Envoy::start(binary, folder, common.workers, bootstrap, |yaml| yaml).await?;
         let shown = Shown::default();
         let site = Self {
             index,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cutover_control::{AccessLog, Bootstrap, ResourceOptions};
-use cutover_harness::{Envoy, EnvoyError, FromClients};
+use cutover_harness::{Envoy, EnvoyError};
 use serde_json::json;
 
 #[cfg(test)]
@@ -31,14 +31,7 @@ fn bootstrap(folder: &Path) -> Bootstrap {
 
 #[cfg(test)]
 async fn start(folder: &Path, workers: u32, bootstrap: Bootstrap) -> Result<Envoy, EnvoyError> {
-    Envoy::start(
-        &common::envoy(),
-        folder,
-        workers,
-        bootstrap,
-        FromClients::Stripped,
-    )
-    .await
+    Envoy::start(&common::envoy(), folder, workers, bootstrap, |yaml| yaml).await
 }
 
 #[tokio::test]

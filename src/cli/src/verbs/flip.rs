@@ -37,6 +37,9 @@ pub(crate) struct Forth {
     to: args::To,
     #[command(flatten)]
     flip: args::Flip,
+    /// The generation to write, so that the files of several Envoys get the same one; else the next
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
 }
 
 /// Switch all traffic to the color before; nothing stands in the way of it
@@ -55,6 +58,7 @@ impl Forth {
             admins: envoys(&self.flip)?,
             service: self.flip.service,
             expect_generation: self.flip.expect_generation,
+            generation: self.generation,
             deadline: self.flip.deadline,
         };
         Ok(report(&flip(&target, &request).await?))

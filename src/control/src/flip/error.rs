@@ -42,6 +42,14 @@ pub enum FlipError {
     /// Generations are used up. Nothing was written.
     #[error(transparent)]
     Generation(#[from] InvalidGeneration),
+    /// The wanted generation would be ignored as stale. Nothing was written.
+    #[error("generation {wanted} is not newer than {newest}, which is there already")]
+    NotNewer {
+        /// The generation that the caller wanted.
+        wanted: u64,
+        /// The newest of the file and the Envoys.
+        newest: u64,
+    },
     /// An Envoy cannot be asked. Nothing was written.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unreachable(Vec<AdminError>),
