@@ -3,7 +3,11 @@
 use crate::{failure::Exit, table::table};
 use cutover_checker::{Certificate, FlipSummary, Latency, Verdict};
 use cutover_history::Color;
+use std::cmp::Reverse;
 use std::fmt::Write as _;
+
+/// The most rows of a table that somebody reads.
+const MOST_ROWS: usize = 40;
 
 /// The exit code of a verdict.
 pub(crate) fn exit(verdict: &Verdict) -> Exit {
@@ -19,6 +23,7 @@ pub(crate) fn in_words(certificate: &Certificate, verdict: &Verdict) -> String {
     let mut text = String::new();
     if !certificate.figures.flips.is_empty() {
         text += &table(&flips(certificate));
+        text += &over_all(&certificate.figures.flips);
         text += "Times in ms. SHOWN, FIRST NEW, LAST OLD count from the push; latency is p50/p99/p99.9,\n\
                  from when a request was wanted.\n\n";
     }
@@ -72,10 +77,50 @@ fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
         "AFTER",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for flip in &certificate.figures.flips {
-        rows.push(row(flip, certificate));
+    let mut shown: Vec<_> = certificate.figures.flips.iter().collect();
+    if shown.len() > MOST_ROWS {
+        shown.sort_by_key(|f| Reverse((f.stale, f.errors, f.last_old_ns, f.acknowledged_ns)));
+        shown.truncate(MOST_ROWS);
+        shown.sort_by_key(|flip| (flip.invoked, flip.proxy));
     }
+    rows.extend(shown.into_iter().map(|flip| row(flip, certificate)));
     rows
+}
+
+/// What all flips have in common: median and 99th percentile.
+fn over_all(flips: &[FlipSummary]) -> String {
+    let mut text = String::new();
+    if flips.len() > MOST_ROWS {
+        let _ = writeln!(
+            text,
+            "The worst {MOST_ROWS} of {} rows are shown.",
+            flips.len()
+        );
+    }
+    let acknowledged = flips
+        .iter()
+        .filter_map(|f| f.acknowledged_ns?.try_into().ok());
+    let shown = quantiles(acknowledged.collect());
+    let old = quantiles(flips.iter().filter_map(|flip| flip.last_old_ns).collect());
+    if let (Some((shown, shown_99)), Some((old, old_99))) = (shown, old) {
+        let [shown, shown_99, old, old_99] =
+            [shown, shown_99, old, old_99].map(signed_milliseconds);
+        let _ = writeln!(
+            text,
+            "All rows: last old {old} (median), {old_99} (p99); shown {shown} (median), {shown_99} (p99)."
+        );
+    }
+    text
+}
+
+/// Median and 99th percentile, each a value that occurs.
+fn quantiles(mut values: Vec<i64>) -> Option<(i64, i64)> {
+    values.sort_unstable();
+    let at = |percent: usize| {
+        let rank = (values.len() * percent).div_ceil(100).saturating_sub(1);
+        values.get(rank).copied()
+    };
+    Some((at(50)?, at(99)?))
 }
 
 fn row(flip: &FlipSummary, certificate: &Certificate) -> Vec<String> {
@@ -141,5 +186,12 @@ mod tests {
         assert_eq!(milliseconds(12_340_000), "12.3");
         assert_eq!(signed_milliseconds(-1_500_000), "-1.5");
         assert_eq!(signed_milliseconds(-10), "0.0");
+    }
+
+    #[test]
+    fn quantiles_are_values_that_occur() {
+        assert_eq!(quantiles(vec![]), None);
+        assert_eq!(quantiles(vec![7]), Some((7, 7)));
+        assert_eq!(quantiles((1..=200).rev().collect()), Some((100, 198)));
     }
 }

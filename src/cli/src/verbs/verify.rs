@@ -16,6 +16,7 @@ use cutover_history::{Reader, Scope};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     env,
     fmt::Write as _,
     fs::{self, File},
@@ -161,6 +162,17 @@ impl Verify {
         let verdict = self.verdict(certificate, summary);
         let exit = proof::exit(&verdict);
         let mut text = proof::in_words(certificate, &verdict);
+        let memory = memory(summary);
+        for (proxy, [start, end]) in &memory {
+            let grown = i128::from(*end) - i128::from(*start);
+            let _ = write!(
+                text,
+                "\nmemory of envoy-{proxy}: {} MB at first, {} MB at last, {} bytes a flip",
+                start / 1_000_000,
+                end / 1_000_000,
+                grown / i128::from(self.flips.max(1)),
+            );
+        }
         let _ = write!(
             text,
             "\ncertificate: {}   history: {}   seed: {seed}",
@@ -177,6 +189,17 @@ impl Verify {
             object.insert(
                 "history_file".to_owned(),
                 summary.history.display().to_string().into(),
+            );
+            let memory: Vec<_> = memory
+                .iter()
+                .map(|(proxy, [start, end])| {
+                    json!({ "proxy": proxy, "start_bytes": start, "end_bytes": end })
+                })
+                .collect();
+            object.insert("memory".to_owned(), memory.into());
+            object.insert(
+                "lasted_ms".to_owned(),
+                json!(u64::try_from(summary.lasted.as_millis()).unwrap_or(u64::MAX)),
             );
             object.insert("interrupted".to_owned(), summary.interrupted.into());
             object.insert("troubles".to_owned(), summary.troubles.clone().into());
@@ -204,6 +227,16 @@ impl Verify {
             violated @ Verdict::Violated(_) => violated,
         }
     }
+}
+
+/// Resident memory of each Envoy in bytes, when its first flip had come and at the end.
+fn memory(summary: &Summary) -> BTreeMap<u32, [u64; 2]> {
+    let mut memory = BTreeMap::new();
+    for sample in summary.memory.iter().filter(|sample| sample.flips > 0) {
+        let [_, end] = memory.entry(sample.proxy).or_insert([sample.bytes; 2]);
+        *end = sample.bytes;
+    }
+    memory
 }
 
 /// Reads the history back from disk, as anyone else would.
