@@ -30,15 +30,6 @@ const OVERRIDDEN: u16 = 1 << 8;
 const CONTRARY: u16 = 1 << 9;
 const UNORDERED: u16 = 1 << 10;
 
-const KINDS: [Kind; 6] = [
-    Kind::H1,
-    Kind::H2,
-    Kind::Upload,
-    Kind::Sse,
-    Kind::WebSocket,
-    Kind::Grpc,
-];
-
 impl Record {
     fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
@@ -88,7 +79,7 @@ impl Record {
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        KINDS
+        Kind::ALL
             .get(usize::from(self.flags & KIND))
             .copied()
             .unwrap_or(Kind::H1)

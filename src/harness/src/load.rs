@@ -29,16 +29,6 @@ use pacer::Pacer;
 use crate::clock::Clock;
 use crate::recorder::Recorder;
 
-/// All six kinds of request.
-pub(crate) const KINDS: [Kind; 6] = [
-    Kind::H1,
-    Kind::H2,
-    Kind::Upload,
-    Kind::Sse,
-    Kind::WebSocket,
-    Kind::Grpc,
-];
-
 /// How much of one kind of request is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
@@ -143,7 +133,7 @@ pub(crate) fn start(
 ) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     let mut index = 0;
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let Rate {
             per_second,
             clients: count,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use cutover_history::{Contents, Kind, Operation, Outcome};
 
-use crate::load::KINDS;
 use crate::site::Shown;
 
 /// What a run came to. The verdict is not in it: that is for a checker of the history.
@@ -61,14 +60,14 @@ pub struct MemorySample {
 
 /// Counts operations as they are written.
 #[derive(Debug, Default)]
-pub(crate) struct Counter([Counts; KINDS.len()]);
+pub(crate) struct Counter([Counts; Kind::ALL.len()]);
 
 impl Counter {
     pub(crate) fn add(&mut self, operation: &Operation) {
         let Operation::Request(request) = operation else {
             return;
         };
-        let slots = KINDS.iter().zip(&mut self.0);
+        let slots = Kind::ALL.iter().zip(&mut self.0);
         let Some((_, counts)) = slots.into_iter().find(|(kind, _)| **kind == request.kind) else {
             return;
         };
@@ -88,7 +87,7 @@ impl Counter {
     }
 
     pub(crate) fn counts(&self) -> Vec<(Kind, Counts)> {
-        let all = KINDS.iter().copied().zip(self.0);
+        let all = Kind::ALL.iter().copied().zip(self.0);
         all.filter(|(_, counts)| *counts != Counts::default())
             .collect()
     }

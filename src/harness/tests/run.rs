@@ -32,15 +32,7 @@ async fn run_with_all_weather_holds() {
     assert!(!summary.interrupted);
 
     let kinds: Vec<_> = summary.counts.iter().map(|(kind, _)| *kind).collect();
-    let all = [
-        Kind::H1,
-        Kind::H2,
-        Kind::Upload,
-        Kind::Sse,
-        Kind::WebSocket,
-        Kind::Grpc,
-    ];
-    assert_eq!(kinds, all);
+    assert_eq!(kinds, Kind::ALL);
     assert!(
         summary.counts.iter().all(|(_, counts)| counts.answered > 0),
         "{summary:?}"

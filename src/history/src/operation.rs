@@ -113,6 +113,18 @@ pub enum Kind {
     Grpc,
 }
 
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::H1,
+        Self::H2,
+        Self::Upload,
+        Self::Sse,
+        Self::WebSocket,
+        Self::Grpc,
+    ];
+}
+
 /// A request and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "RequestLine", try_from = "RequestLine")]

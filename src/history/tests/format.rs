@@ -116,14 +116,7 @@ fn operations() -> impl Strategy<Value = Operation> {
             .prop_map(|(status, error)| Outcome::Failed { status, error }),
         Just(Outcome::TimedOut),
     ];
-    let kind = prop::sample::select(vec![
-        Kind::H1,
-        Kind::H2,
-        Kind::Upload,
-        Kind::Sse,
-        Kind::WebSocket,
-        Kind::Grpc,
-    ]);
+    let kind = prop::sample::select(Kind::ALL.to_vec());
     let contrary = prop::collection::vec(decision(), 0..3);
     let request = (any::<u32>(), 0..2_u32, kind, instants(), outcome, contrary).prop_map(
         |(client, proxy, kind, [intended, start, end], outcome, contrary)| {

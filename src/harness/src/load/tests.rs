@@ -74,7 +74,7 @@ async fn each_kind_is_answered_by_the_color_that_it_reaches() {
     let blue = Backend::start(Color::Blue).await.unwrap();
     let green = Backend::start(Color::Green).await.unwrap();
     let addresses = [vec![blue.address()], vec![green.address()]];
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let load = only(
             kind,
             Rate {
@@ -145,7 +145,7 @@ async fn refused_connection_and_silent_server_are_recorded() {
         vec![closed.local_addr().unwrap()],
     ];
     drop(closed);
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let mut load = only(
             kind,
             Rate {
