@@ -1,6 +1,7 @@
 //! What goes wrong, in words and as an exit code.
 
 use cutover_control::{FlipError, TargetError, Why};
+use cutover_core::Color;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -140,7 +141,7 @@ impl From<FlipError> for Failure {
                 shown,
                 missing,
             } => {
-                let hint = missing.iter().map(|proxy| what_next(&proxy.why)).next();
+                let hint = missing.first().map(|proxy| what_next(&proxy.why, written.active));
                 let addresses: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
                 let missing: Vec<_> = (missing.iter())
                     .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))
@@ -160,18 +161,24 @@ impl From<FlipError> for Failure {
     }
 }
 
-fn what_next(why: &Why) -> &'static str {
+/// A flip to the same color waits, or pushes again. A second rollback would go forth again.
+fn what_next(why: &Why, active: Color) -> String {
     match why {
-        Why::Silent(_) => "is that Envoy up? when it is back, run the same command again",
+        Why::Silent(_) => {
+            format!("is that Envoy up? when it is back, `cutover flip {active}` makes sure")
+        }
         Why::Behind { .. } => {
             "does that Envoy watch the folder of this very file? `cutover status` shows more"
+                .to_owned()
         }
         Why::Conflict { .. } => {
-            "another writer used the same generation; run the same command again"
+            format!("another writer used the same generation; run `cutover flip {active}`")
         }
-        Why::Refused { .. } => {
-            "Envoy's log says why; once that is mended, run the same command again"
+        Why::Refused { .. } => format!(
+            "Envoy's log says why; once that is mended, `cutover flip {active}` pushes again"
+        ),
+        Why::Superseded { .. } => {
+            "another flip came after this one; look with `cutover status`".to_owned()
         }
-        Why::Superseded { .. } => "another flip came after this one; look with `cutover status`",
     }
 }

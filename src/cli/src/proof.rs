@@ -90,6 +90,9 @@ fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
 /// What all flips have in common: median and 99th percentile.
 fn over_all(flips: &[FlipSummary]) -> String {
     let mut text = String::new();
+    if flips.len() < 2 {
+        return text;
+    }
     if flips.len() > MOST_ROWS {
         let _ = writeln!(
             text,

@@ -153,7 +153,7 @@ fn an_envoy_that_refuses_is_told_before_the_deadline() {
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] refused the configuration and stays at generation 1 (blue)
-    hint: Envoy's log says why; once that is mended, run the same command again
+    hint: Envoy's log says why; once that is mended, `cutover flip green` pushes again
     "#);
 }
 
@@ -213,7 +213,7 @@ fn an_envoy_that_is_silent_stops_a_flip_but_not_a_rollback() {
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: no answer from 127.0.0.1:9: Connection refused (os error 111)
-    hint: is that Envoy up? when it is back, run the same command again
+    hint: is that Envoy up? when it is back, `cutover flip green` makes sure
     "#);
     assert_eq!(stage.configuration()["active"], "green");
 }
