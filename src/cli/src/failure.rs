@@ -141,7 +141,9 @@ impl From<FlipError> for Failure {
                 shown,
                 missing,
             } => {
-                let hint = missing.first().map(|proxy| what_next(&proxy.why, written.active));
+                let hint = missing
+                    .first()
+                    .map(|proxy| what_next(&proxy.why, written.active));
                 let addresses: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
                 let missing: Vec<_> = (missing.iter())
                     .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))

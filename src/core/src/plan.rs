@@ -17,6 +17,7 @@ pub struct Plan {
 pub struct Service {
     pub(crate) name: String,
     pub(crate) path: String,
+    pub(crate) hosts: Vec<String>,
     pub(crate) register_key: String,
     pub(crate) switch: Switch,
     pub(crate) route_by: RouteBy,
@@ -147,6 +148,11 @@ impl Service {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The hosts that it answers to, as the configuration writes them; `*` is any.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
     }
 
     /// Its switch, as the configuration has it.

@@ -11,8 +11,9 @@ Example:
   cutover preview green --target file:envoy/cutover.json --for 15m
   cutover preview green --key-file k1.key -o json | jq -r .value
 
-It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where the configuration asks for no signature, the value is the bare color. A token that was made is
-good until its time is over: to revoke it, take its key out of the configuration.
+It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where the
+configuration asks for no signature, the value is the bare color. A token that was made is good until
+its time is over: to revoke it, take its key out of the configuration.
 
 Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";
 
@@ -58,10 +59,22 @@ pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
         .filter(|_| is_bare(&preview.url))
         .map_or("", String::as_str);
     let url = format!("{}{path}", preview.url.trim_end_matches('/'));
-    let curl = match (rule.header(), rule.cookie()) {
-        (Some(header), _) => format!("curl -H '{header}: {value}' {url}"),
-        (None, cookie) => format!("curl -b '{}={value}' {url}", cookie.unwrap_or_default()),
+    let host =
+        host(service.hosts()).map(|host| format!("-H {} ", quoted(&format!("Host: {host}"))));
+    let proof = match (rule.header(), rule.cookie()) {
+        (Some(header), _) => format!("-H {}", quoted(&format!("{header}: {value}"))),
+        (None, cookie) => {
+            format!(
+                "-b {}",
+                quoted(&format!("{}={value}", cookie.unwrap_or_default()))
+            )
+        }
     };
+    let curl = format!(
+        "curl {}{proof} {}",
+        host.unwrap_or_default(),
+        bare_or_quoted(&url)
+    );
     let until = expiry.and_then(|s| jiff::Timestamp::from_second(i64::try_from(s).ok()?).ok());
     let validity = match &until {
         Some(until) => format!("# reaches {color} of {name} until {until}"),
@@ -78,6 +91,28 @@ pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
         "curl": curl,
     });
     Ok(Report::good(format!("{validity}\n{curl}"), json))
+}
+
+/// A host that reaches the service; none where every host does.
+fn host(hosts: &[String]) -> Option<String> {
+    let any = hosts.iter().any(|host| host == "*");
+    let host = hosts.first().filter(|_| !any)?;
+    Some(host.replacen('*', "preview", 1))
+}
+
+/// A word for a POSIX shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A URL that a shell leaves alone stays as it is.
+fn bare_or_quoted(url: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/%+@,=".contains(c);
+    if url.chars().all(plain) {
+        url.to_owned()
+    } else {
+        quoted(url)
+    }
 }
 
 /// True for a URL without a path.

@@ -6,8 +6,8 @@ use crate::overrides::{Override, Proof};
 use crate::{Color, Previous, RouteBy, Service, Switch, headers, token};
 use serde_json::Value;
 
-/// A service and the hosts that it wants, as written and as understood.
-pub(super) type Checked = (Service, Vec<(String, Pattern)>);
+/// A service, and the hosts that it wants, as understood.
+pub(super) type Checked = (Service, Vec<Pattern>);
 
 /// Checks one service; `path` is its JSON path with a dot at the end, or empty.
 pub(super) fn service(
@@ -70,21 +70,17 @@ pub(super) fn service(
             "must name a host, or be left out for any",
         );
     }
-    let hosts = hosts
-        .into_iter()
-        .enumerate()
-        .map(|(at, text)| match Pattern::parse(&text) {
-            Ok(pattern) => Ok((text, pattern)),
-            Err(form) => Err(InvalidConfig::new(
-                format!("{path}hosts[{at}]"),
-                text.into(),
-                format!("must be {form}"),
-            )),
-        });
-    let hosts = hosts.collect::<Result<_, _>>()?;
+    let patterns = hosts.iter().enumerate().map(|(at, text)| {
+        Pattern::parse(text).map_err(|form| {
+            let path = format!("{path}hosts[{at}]");
+            InvalidConfig::new(path, text.as_str().into(), format!("must be {form}"))
+        })
+    });
+    let patterns = patterns.collect::<Result<_, _>>()?;
     let service = Service {
         name: name.to_owned(),
         path: path.to_owned(),
+        hosts,
         register_key: String::new(),
         switch: Switch {
             generation: wire.generation,
@@ -96,7 +92,7 @@ pub(super) fn service(
         closed,
         overrides,
     };
-    Ok((service, hosts))
+    Ok((service, patterns))
 }
 
 fn routes(

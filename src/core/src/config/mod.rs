@@ -119,7 +119,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Plan, InvalidConfig> {
         },
     };
     for (index, (service, patterns)) in services.into_iter().enumerate() {
-        for (position, (text, pattern)) in patterns.into_iter().enumerate() {
+        for (position, pattern) in patterns.into_iter().enumerate() {
             if let Err(owner) = plan.hosts.insert(pattern, index) {
                 let owner = plan
                     .services
@@ -127,7 +127,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Plan, InvalidConfig> {
                     .map_or("this service", |s| s.name());
                 return Err(InvalidConfig::new(
                     format!("{}hosts[{position}]", service.path),
-                    Value::from(text),
+                    service.hosts.get(position).cloned().into(),
                     format!("must not belong to a service already (it is {owner}'s)"),
                 ));
             }
