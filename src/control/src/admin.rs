@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Admin {
     address: SocketAddr,
     names: Names,
+    patience: Duration,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
 
@@ -95,7 +96,16 @@ impl Admin {
         Self {
             address,
             names,
+            patience: PATIENCE,
             client,
+        }
+    }
+
+    /// The same client, which waits no longer than this for an answer.
+    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+        Self {
+            patience,
+            ..self.clone()
         }
     }
 
@@ -135,9 +145,11 @@ impl Admin {
                 _ => Err(unexpected(format!("{path} gives {status}"))),
             }
         };
-        let seconds = PATIENCE.as_secs();
-        let patient = tokio::time::timeout(PATIENCE, answer).await;
-        patient.unwrap_or_else(|_| Err(unreachable(format!("it said nothing for {seconds} s"))))
+        let patient = tokio::time::timeout(self.patience, answer).await;
+        patient.unwrap_or_else(|_| {
+            let waited = self.patience.as_millis();
+            Err(unreachable(format!("it said nothing for {waited} ms")))
+        })
     }
 
     /// Asks for the stats of one service, or of all.

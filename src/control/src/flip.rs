@@ -73,6 +73,10 @@ pub struct Flipped {
     pub shown: Vec<Shown>,
 }
 
+/// How long an Envoy may keep a way back waiting: the answer only helps to see a refusal, and a
+/// generation that is newer than the file's.
+const PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_millis(250);
+
 enum Aim {
     To(Color),
     Back,
@@ -295,8 +299,12 @@ impl Order<'_> {
         service: &str,
     ) -> Result<Vec<Result<Stats, AdminError>>, FlipError> {
         let mut asked = JoinSet::new();
-        for (index, admin) in admins.iter().cloned().enumerate() {
+        for (index, admin) in admins.iter().enumerate() {
             let service = service.to_owned();
+            let admin = match self.aim {
+                Aim::To(_) => admin.clone(),
+                Aim::Back => admin.with_patience(PATIENCE_ON_THE_WAY_BACK),
+            };
             asked.spawn(async move { (index, admin.stats(Some(&service)).await) });
         }
         let mut answers = asked.join_all().await;

@@ -105,7 +105,7 @@ impl ProxyStatus {
     }
 }
 
-/// Reads the file and asks every Envoy, one after the other.
+/// Reads the file and asks every Envoy, all at once.
 pub async fn status(
     target: &FileTarget,
     service: Option<&str>,
@@ -116,15 +116,17 @@ pub async fn status(
     if service.is_some() {
         service_of(&plan, service)?;
     }
-    let mut proxies = Vec::with_capacity(admins.len());
-    for &address in admins {
+    let asked = admins.iter().map(|&address| {
         let admin = Admin::with_names(address, document.names().clone());
-        let answer = async { Ok((admin.version().await?, admin.stats(service).await?)) }.await;
-        proxies.push(ProxyStatus {
-            admin: address,
-            answer,
-        });
-    }
+        async move {
+            let answer = async { Ok((admin.version().await?, admin.stats(service).await?)) }.await;
+            ProxyStatus {
+                admin: address,
+                answer,
+            }
+        }
+    });
+    let proxies = futures_util::future::join_all(asked).await;
     Ok(Status {
         version: document.version_info().map(str::to_owned),
         plan,
