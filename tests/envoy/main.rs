@@ -1,0 +1,18 @@
+//! The filter inside a real Envoy: each test's name is a fact.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set its stage has to stop, also in functions beside the tests"
+)]
+
+mod bytes;
+mod client;
+mod clients;
+mod configuration;
+mod generations;
+mod hosts;
+mod overrides;
+mod shown;
+mod stage;
+mod streams;
