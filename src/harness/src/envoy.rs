@@ -281,6 +281,8 @@ fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyErro
             ADMIN_ADDRESS,
         ])
         .args(["--concurrency", &workers.to_string()])
+        // Access logs are read while it runs; Envoy's own interval is 10 s.
+        .args(["--file-flush-interval-msec", "50"])
         .current_dir(folder)
         // Ctrl-C in a terminal is for this process, which ends its children in order.
         .process_group(0)
