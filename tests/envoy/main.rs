@@ -10,6 +10,7 @@ mod bytes;
 mod client;
 mod clients;
 mod configuration;
+mod done;
 mod generations;
 mod hosts;
 mod overrides;

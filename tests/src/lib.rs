@@ -7,9 +7,9 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where builds go.
+/// Where builds go: `CARGO_TARGET_DIR`, relative to the checkout, or `target`.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// The module under test, made by `scripts/build`.
@@ -28,6 +28,15 @@ pub fn module() -> PathBuf {
 /// When it has not been made.
 pub fn broken_module(fault: &str) -> PathBuf {
     made(&format!("broken/{fault}.wasm"))
+}
+
+/// The tool that says done when it has written, made by `scripts/build broken`.
+///
+/// # Panics
+///
+/// When it has not been made.
+pub fn tool_that_reports_at_write() -> PathBuf {
+    made("broken/cutover-reports-at-write")
 }
 
 /// The Envoy under test: `CUTOVER_ENVOY`, or the one that `scripts/get-envoy` puts into the checkout.

@@ -1,0 +1,73 @@
+//! Documents that name tests and builds name those that there are.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be made has to stop, also in functions beside the tests"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Names of all tests in the Rust sources under a folder.
+fn tests(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.append(&mut tests(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let attributes = text.split("#[").filter(|attribute| {
+                attribute.starts_with("test]") || attribute.starts_with("tokio::test")
+            });
+            let functions = attributes.filter_map(|test| test.split_once("fn ")?.1.split_once('('));
+            names.extend(functions.map(|(name, _)| name.to_owned()));
+        }
+    }
+    names
+}
+
+/// What stands in backticks on a page and looks like the name of a test: a fact, of several words.
+fn named(page: &str) -> Vec<String> {
+    let page = fs::read_to_string(cutover_tests::root().join(page)).unwrap();
+    let is_word = |byte| byte == b'_' || u8::is_ascii_lowercase(&byte) || byte.is_ascii_digit();
+    page.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.matches('_').count() >= 3 && text.bytes().all(is_word))
+        .filter(|text| !text.starts_with("proxy_on_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn guarantees_name_tests_that_exist() {
+    let mut tests: BTreeSet<_> = tests(&cutover_tests::root().join("src"));
+    tests.append(&mut self::tests(&cutover_tests::root().join("tests")));
+    assert!(tests.contains("guarantees_name_tests_that_exist"));
+    let named = named("docs/guarantees.md");
+    assert!(named.len() >= 10, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&name), "there is no test {name}");
+    }
+}
+
+#[test]
+fn guarantees_name_every_broken_build() {
+    let page = cutover_tests::root().join("docs/guarantees.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut builds = 0;
+    for manifest in ["src/filter/Cargo.toml", "src/cli/Cargo.toml"] {
+        let manifest = fs::read_to_string(cutover_tests::root().join(manifest)).unwrap();
+        let features = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("broken-"));
+        for feature in features {
+            let (name, _) = feature.split_once(" = ").unwrap();
+            assert!(page.contains(&format!("`{name}`")), "{name} is missing");
+            builds += 1;
+        }
+    }
+    assert_eq!(builds, 6);
+}
