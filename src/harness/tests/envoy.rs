@@ -1,8 +1,5 @@
 //! Envoy as a child: started, stopped, killed, starved, reaped.
 
-#[cfg(test)]
-mod common;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,7 +12,7 @@ fn bootstrap(folder: &Path) -> Bootstrap {
     let ecds = folder.join("ecds/cutover.json");
     std::fs::create_dir_all(ecds.parent().unwrap()).unwrap();
     let resource = ResourceOptions {
-        module: common::module(),
+        module: cutover_tests::module(),
         configuration: json!({
             "active": "blue", "generation": 1, "blue": "blue", "green": "green"
         }),
@@ -31,7 +28,14 @@ fn bootstrap(folder: &Path) -> Bootstrap {
 
 #[cfg(test)]
 async fn start(folder: &Path, workers: u32, bootstrap: Bootstrap) -> Result<Envoy, EnvoyError> {
-    Envoy::start(&common::envoy(), folder, workers, bootstrap, |yaml| yaml).await
+    Envoy::start(
+        &cutover_tests::envoy(),
+        folder,
+        workers,
+        bootstrap,
+        |yaml| yaml,
+    )
+    .await
 }
 
 #[tokio::test]

@@ -1,8 +1,5 @@
 //! Whole runs against real Envoy.
 
-#[cfg(test)]
-mod common;
-
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -24,7 +21,12 @@ fn judged(history: &Path) -> Judgement {
 async fn run_with_all_weather_holds() {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history.jsonl");
-    let mut plan = Plan::new(common::envoy(), common::module(), &history, 42);
+    let mut plan = Plan::new(
+        cutover_tests::envoy(),
+        cutover_tests::module(),
+        &history,
+        42,
+    );
     plan.pause = Duration::from_millis(600);
     let summary = run(&plan, &()).await.unwrap();
     assert_eq!(summary.troubles, Vec::<String>::new());
@@ -92,7 +94,7 @@ impl Progress for Impatient<'_> {
 async fn run_that_is_stopped_finishes_its_history() {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history.jsonl");
-    let mut plan = Plan::new(common::envoy(), common::module(), &history, 7);
+    let mut plan = Plan::new(cutover_tests::envoy(), cutover_tests::module(), &history, 7);
     plan.proxies = 1;
     plan.weather = false;
     plan.pause = Duration::from_millis(100);

@@ -1,14 +1,13 @@
 //! The generated files and the tool against a real Envoy and the real module.
 //!
-//! It needs Envoy (`CUTOVER_ENVOY`, or what `scripts/get-envoy` puts into the checkout) and
-//! `target/cutover.wasm`, which `scripts/build` makes.
+//! It needs Envoy (`CUTOVER_ENVOY`, or what `scripts/get-envoy` puts into the checkout) and the module
+//! that `scripts/build` makes.
 
 use crate::support::{Ran, Server, Stage};
 use std::{
-    env, fs,
+    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -31,7 +30,7 @@ impl Proxied {
         let stage = Stage::new();
         let applications = ["blue", "green"].map(|color| Server::with(move |_| color.to_owned()));
         let [blue, green] = applications.each_ref().map(|one| one.address.to_string());
-        let wasm = in_checkout("target/cutover.wasm");
+        let wasm = cutover_tests::module();
         let wasm = wasm.to_str().unwrap();
         let arguments = [
             "init",
@@ -47,15 +46,8 @@ impl Proxied {
         assert_eq!(ran.code, Some(0), "{ran}");
         edit(&stage);
 
-        let binary = env::var_os("CUTOVER_ENVOY")
-            .map_or_else(|| in_checkout(".tools/envoy-1.40.0/envoy"), PathBuf::from);
-        assert!(
-            binary.is_file(),
-            "no Envoy at {}: run scripts/get-envoy",
-            binary.display()
-        );
         let log = fs::File::create(stage.path("envoy.log")).unwrap();
-        let envoy = Command::new(binary)
+        let envoy = Command::new(cutover_tests::envoy())
             .args([
                 "-c",
                 "envoy.yaml",
@@ -156,13 +148,6 @@ impl Drop for Proxied {
         let _ = self.envoy.kill();
         let _ = self.envoy.wait();
     }
-}
-
-fn in_checkout(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(path);
-    path.canonicalize().unwrap_or(path)
 }
 
 /// A request with one more header line; nothing when there is no answer.
