@@ -130,3 +130,45 @@ async fn a_restarted_envoy_takes_what_the_file_says() {
     assert_eq!(served_by(&stage).await, "blue");
     assert_eq!(stage.shows().await, (Some(10), Some(Color::Blue)));
 }
+
+#[tokio::test]
+async fn an_ignored_push_is_ignored_whole() {
+    let stage = Stage::with(switch("blue", 10)).await;
+    stage.push(switch("green", 20)).await;
+    assert_eq!(served_by(&stage).await, "green");
+    let crossed = json!({
+        "blue": { "cluster": "green" }, "green": { "cluster": "blue" }, "closed": ["green"],
+    });
+    stage.push(and(switch("blue", 15), crossed)).await;
+    stage
+        .until("it is counted", async || ignored(&stage).await == (1, 0))
+        .await;
+    for _ in 0..20 {
+        let answer = Get::new().ask(&stage).await;
+        let decision = answer.told("x-cutover-decision");
+        assert_eq!(decision.as_deref(), Some("green;g=20;by=active;svc=default"));
+        assert_eq!(answer.by(), "green");
+    }
+}
+
+#[tokio::test]
+async fn a_generation_that_was_lost_and_comes_back_shows_again() {
+    let stage = Stage::with(switch("blue", 10)).await;
+    stage.push(switch("green", 20)).await;
+    assert_eq!(stage.shows().await, (Some(20), Some(Color::Green)));
+    let mut lost = switch("blue", 30);
+    lost.as_object_mut().unwrap().remove("generation");
+    stage.push(lost).await;
+    stage
+        .until("it shows", async || {
+            stage.shows().await == (Some(0), Some(Color::Blue))
+        })
+        .await;
+    stage.push(switch("green", 20)).await;
+    stage
+        .until("what rules shows", async || {
+            stage.shows().await == (Some(20), Some(Color::Green))
+        })
+        .await;
+    assert_eq!(served_by(&stage).await, "green");
+}

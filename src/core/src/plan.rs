@@ -3,11 +3,12 @@
 use crate::hosts::Hosts;
 use crate::overrides::{Override, Proof};
 use crate::{Color, Generation, InvalidConfig, Request, config, token};
+use std::sync::Arc;
 
 /// Everything that a plugin configuration says, checked. The default one has no service.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    pub(crate) services: Vec<Service>,
+    pub(crate) services: Vec<Arc<Service>>,
     pub(crate) hosts: Hosts,
     pub(crate) expose: Expose,
 }
@@ -88,7 +89,7 @@ impl Plan {
         plugin: &str,
         key: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<Self, InvalidConfig> {
-        for service in &mut self.services {
+        for service in self.services.iter_mut().map(Arc::make_mut) {
             service.register_key = format!("cutover/1/{plugin}/{}", service.name);
             let Some(Override {
                 proof: Proof::Keys(keys),
@@ -117,13 +118,21 @@ impl Plan {
     }
 
     /// All services, in order of their names.
-    pub fn services(&self) -> &[Service] {
+    pub fn services(&self) -> &[Arc<Service>] {
         &self.services
+    }
+
+    /// All services, to put others in their place.
+    pub fn services_mut(&mut self) -> &mut [Arc<Service>] {
+        &mut self.services
     }
 
     /// The service with this name.
     pub fn service(&self, name: &str) -> Option<&Service> {
-        self.services.iter().find(|service| service.name == name)
+        self.services
+            .iter()
+            .find(|service| service.name == name)
+            .map(AsRef::as_ref)
     }
 
     /// Where decisions are shown.
@@ -140,7 +149,7 @@ impl Plan {
                 .hosts
                 .find(&request.header(":authority").unwrap_or_default()),
         };
-        self.services.get(index?)
+        self.services.get(index?).map(AsRef::as_ref)
     }
 }
 

@@ -2,17 +2,24 @@
 
 use crate::{metrics, stream::Stream};
 use cutover_abi as host;
-use cutover_core::{Generation, Merge, Plan, Pushes, Register, Service, merge};
+use cutover_core::{Color, Generation, Merge, Plan, Pushes, Register, Service, merge};
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 thread_local! {
-    /// What this VM has seen of each register's pushes.
-    static PUSHES: RefCell<BTreeMap<String, Pushes>> = RefCell::default();
+    /// What this VM knows of each service, by the key of its register.
+    static KNOWN: RefCell<BTreeMap<String, Known>> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Known {
+    pushes: Pushes,
+    /// The service as its newest switch came with it.
+    newest: Option<Arc<Service>>,
 }
 
 /// How often a switch is tried against others that are written at the same time. Each of them is a
@@ -40,9 +47,10 @@ impl RootContext for Root {
         };
         let plan = Plan::parse(&host::plugin_configuration()).and_then(|p| p.bind(&plugin, key));
         match plan {
-            Ok(plan) => {
-                for service in plan.services() {
-                    switch(&plugin, service);
+            Ok(mut plan) => {
+                for service in plan.services_mut() {
+                    let obeyed = switch(&plugin, service);
+                    keep_newest(service, obeyed);
                 }
                 self.plan = Rc::new(plan);
                 self.plugin = plugin.into();
@@ -68,47 +76,77 @@ impl RootContext for Root {
     }
 }
 
-/// Commits a service's switch to the register, unless the register knows better.
-fn switch(plugin: &str, service: &Service) {
+/// Commits a service's switch to the register, unless the register knows better: then false.
+fn switch(plugin: &str, service: &Service) -> bool {
     let (name, active) = (service.name(), service.switch().active);
+    let marker = format!("{}/unordered", service.register_key());
     let Some(generation) = service.switch().generation else {
         warn!("cutover: service {name}: {active} without a generation: each worker for itself");
-        show(plugin, service, None);
-        return;
+        show(plugin, name, active, None);
+        host::set_shared(&marker, b"1", 0);
+        return true;
     };
     for _attempt in 0..ATTEMPTS {
         let (stored, cas) = host::shared(service.register_key()).unzip();
-        match merge(stored.as_deref(), generation, service.switch()) {
+        let (committed, why) = match merge(stored.as_deref(), generation, service.switch()) {
             Merge::Commit(bytes) => {
                 match host::set_shared(service.register_key(), &bytes, cas.unwrap_or(0)) {
                     host::Set::Done => {
                         ruled(service, generation);
-                        show(plugin, service, Some(generation));
+                        show(plugin, name, active, Some(generation));
                         info!("cutover: service {name}: {active}, generation {generation}");
-                        return;
+                        return true;
                     }
-                    host::Set::Mismatch => {}
+                    host::Set::Mismatch => continue,
                     host::Set::Failed(status) => {
                         error!("cutover: service {name}: register not written, status {status}");
-                        return;
+                        return true;
                     }
                 }
             }
-            Merge::Same => return ruled(service, generation),
-            Merge::Stale(committed) => {
-                return ignore(plugin, service, "stale", generation, committed);
-            }
-            Merge::Conflict(committed) => {
-                return ignore(plugin, service, "conflict", generation, committed);
-            }
+            Merge::Same => (Register { generation, active }, None),
+            Merge::Stale(committed) => (committed, Some("stale")),
+            Merge::Conflict(committed) => (committed, Some("conflict")),
+        };
+        // A configuration without a generation came in between and set the gauges.
+        if let Some((_, cas)) = host::shared(&marker).filter(|(value, _)| value == b"1") {
+            host::set_shared(&marker, b"", cas);
+            show(plugin, name, committed.active, Some(committed.generation));
         }
+        match why {
+            Some(why) => ignore(plugin, service, why, generation, committed),
+            None => ruled(service, generation),
+        }
+        return why.is_none();
     }
     error!("cutover: service {name}: register not written, the proxy refuses every attempt");
+    true
 }
 
-fn show(plugin: &str, service: &Service, generation: Option<Generation>) {
-    let gauge = |what, value| metrics::gauge(metric(plugin, service.name(), what), value);
-    gauge("active", service.switch().active.number().into());
+/// Puts the newest that this VM has seen of a service in the place of an older one: what is ignored
+/// is ignored whole, with its routes and closed colors.
+fn keep_newest(service: &mut Arc<Service>, obeyed: bool) {
+    KNOWN.with_borrow_mut(|known| {
+        let newest = &mut known
+            .entry(service.register_key().to_owned())
+            .or_default()
+            .newest;
+        match newest {
+            Some(newest)
+                if !obeyed
+                    && newest.switch().generation >= service.switch().generation
+                    && !cfg!(feature = "broken-per-worker") =>
+            {
+                *service = Arc::clone(newest);
+            }
+            _ => *newest = Some(Arc::clone(service)),
+        }
+    });
+}
+
+fn show(plugin: &str, service: &str, active: Color, generation: Option<Generation>) {
+    let gauge = |what, value| metrics::gauge(metric(plugin, service, what), value);
+    gauge("active", active.number().into());
     gauge("generation", generation.map_or(0, Generation::get));
 }
 
@@ -121,11 +159,8 @@ fn ruled(service: &Service, generation: Generation) {
 
 /// Counts and logs a push that changes nothing, once a proxy.
 fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, committed: Register) {
-    let (name, active, rules) = (
-        service.name(),
-        service.switch().active,
-        committed.generation,
-    );
+    let (name, active) = (service.name(), service.switch().active);
+    let rules = committed.generation;
     let what = format!("{why} {pushed} {active} {rules}");
     let first = pushes(service, |pushes, counted, (key, cas)| {
         let counted = pushes.ignored(counted, pushed, &what);
@@ -145,9 +180,13 @@ fn pushes<T>(
 ) -> T {
     let key = format!("{}/ignored", service.register_key());
     let (counted, cas) = host::shared(&key).unzip();
-    PUSHES.with_borrow_mut(|pushes| {
-        let pushes = pushes.entry(service.register_key().to_owned()).or_default();
-        note(pushes, counted.as_deref(), (&key, cas.unwrap_or(0)))
+    KNOWN.with_borrow_mut(|known| {
+        let known = known.entry(service.register_key().to_owned()).or_default();
+        note(
+            &mut known.pushes,
+            counted.as_deref(),
+            (&key, cas.unwrap_or(0)),
+        )
     })
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Plan, InvalidConfig> {
                 ));
             }
         }
-        plan.services.push(service);
+        plan.services.push(service.into());
     }
     Ok(plan)
 }
