@@ -146,7 +146,10 @@ async fn an_ignored_push_is_ignored_whole() {
     for _ in 0..20 {
         let answer = Get::new().ask(&stage).await;
         let decision = answer.told("x-cutover-decision");
-        assert_eq!(decision.as_deref(), Some("green;g=20;by=active;svc=default"));
+        assert_eq!(
+            decision.as_deref(),
+            Some("green;g=20;by=active;svc=default")
+        );
         assert_eq!(answer.by(), "green");
     }
 }

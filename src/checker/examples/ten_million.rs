@@ -77,6 +77,7 @@ fn header() -> Header {
         service: "shop".to_owned(),
         scope: Scope::Proxy,
         window_ns: 2_000_000,
+        flips: None,
         proxies: vec![Proxy {
             name: "envoy-0".to_owned(),
             workers: 4,

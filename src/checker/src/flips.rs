@@ -52,7 +52,7 @@ pub struct FlipSummary {
     /// The longest time around the flip in which no read began at one of its proxies: a window
     /// shorter than this may have passed unseen. Looked at from two windows (of the header) before
     /// the push to two windows after the flip was settled, both edges counted as if a read had begun
-    /// there, without the time in which the proxy was being killed. A flip is settled when it is
+    /// there, without the time in which the proxy was being killed, unless that overlaps the flip itself. A flip is settled when it is
     /// acknowledged, else when it is first seen, else at once.
     pub resolution_ns: u64,
     /// Reads that began in the two windows before the push, at the proxy with the fewest.
@@ -246,7 +246,7 @@ fn summary(
         stale: seen.stale.get(&flip.rank).copied().unwrap_or_default(),
         errors: flip.errors,
         excused: flip.excused,
-        resolution_ns: traffic.largest_gap(from, until),
+        resolution_ns: traffic.largest_gap((from, until), (invoked, flip.settled)),
         reads_before: traffic.fewest_reads(from, invoked),
         reads_after: traffic.fewest_reads(flip.settled, until),
         before: None,

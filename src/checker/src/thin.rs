@@ -1,5 +1,7 @@
 //! When no violation is no proof.
 
+use std::collections::BTreeSet;
+
 use cutover_history::{Header, Scope};
 
 use crate::FlipSummary;
@@ -22,6 +24,7 @@ pub(crate) fn reasons(header: &Header, figures: &Figures, unordered: u64) -> Vec
                 .to_owned(),
         );
     }
+    reasons.extend(cut_short(header, figures));
     if figures.flips.is_empty() {
         reasons.push("nothing was flipped, so no switch was seen; flip at least once".to_owned());
         return reasons;
@@ -30,6 +33,16 @@ pub(crate) fn reasons(header: &Header, figures: &Figures, unordered: u64) -> Vec
     reasons.extend(unsettled(header, figures));
     reasons.extend(thin(header, figures));
     reasons
+}
+
+/// Fewer flips than the run was to make.
+fn cut_short(header: &Header, figures: &Figures) -> Option<String> {
+    let wanted = header.flips?;
+    let numbers: BTreeSet<_> = figures.flips.iter().filter_map(|flip| flip.flip).collect();
+    let made = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+    (made < wanted).then(|| {
+        format!("the run was cut short after {made} of {wanted} flips; let it come to its end")
+    })
 }
 
 /// Proxies that an order is claimed for, and that were never flipped.

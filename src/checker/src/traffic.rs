@@ -93,12 +93,20 @@ impl<'a> Traffic<'a> {
     }
 
     /// The longest time within [from, until] in which no read began at one of the proxies, though it
-    /// was not being killed.
-    pub(crate) fn largest_gap(&self, from: u64, until: u64) -> u64 {
+    /// was not being killed. A kill that overlaps the flip itself, [pushed, settled], is no excuse: who
+    /// was down did not see it.
+    pub(crate) fn largest_gap(
+        &self,
+        (from, until): (u64, u64),
+        (pushed, settled): (u64, u64),
+    ) -> u64 {
         let gaps = self.starts.iter().map(|(proxy, starts)| {
             let mut largest = 0;
             let mut from = from;
             for &(down, up) in self.killed.within(*proxy, from, until) {
+                if down <= settled && up >= pushed {
+                    continue;
+                }
                 if down > from {
                     largest = largest.max(starts.largest_gap(from, down));
                 }

@@ -19,7 +19,7 @@ pub(crate) fn exit(verdict: &Verdict) -> Exit {
 }
 
 /// One line a flip, the sums, and the verdict with its witness or its reasons.
-pub(crate) fn in_words(certificate: &Certificate, verdict: &Verdict) -> String {
+pub(crate) fn in_words(certificate: &Certificate) -> String {
     let mut text = String::new();
     if !certificate.figures.flips.is_empty() {
         text += &table(&flips(certificate));
@@ -57,7 +57,7 @@ pub(crate) fn in_words(certificate: &Certificate, verdict: &Verdict) -> String {
             1_000_000_000 / rate,
         );
     }
-    let _ = write!(text, "\nverdict: {verdict}");
+    let _ = write!(text, "\nverdict: {}", certificate.verdict);
     text
 }
 

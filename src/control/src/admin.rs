@@ -46,6 +46,8 @@ pub struct Seen {
 /// What an Envoy shows of the filter and its services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
+    /// Whether it has the filter at all, configured or not.
+    pub has_filter: bool,
     /// By name. A service without any stat is absent.
     pub services: BTreeMap<String, Seen>,
     /// Configurations that the filter refused.
@@ -162,7 +164,15 @@ impl Admin {
         let text = self
             .get(&format!("/stats?filter={}", percent_encoded(&regex)))
             .await?;
-        Ok(self.read_stats(&String::from_utf8_lossy(&text)))
+        let stats = self.read_stats(&String::from_utf8_lossy(&text));
+        if !stats.has_filter && stats.services.is_empty() {
+            let filter = &self.names.filter;
+            return Err(AdminError::Unexpected {
+                address: self.address,
+                reason: format!("its /stats know no filter `{filter}`"),
+            });
+        }
+        Ok(stats)
     }
 
     /// Asks for the stats of one service; a service that does not show is all empty.
@@ -215,6 +225,7 @@ impl Admin {
         for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
             let number = value.parse::<u64>().unwrap_or_default();
             if let Some(name) = name.strip_prefix(&ecds) {
+                stats.has_filter = true;
                 match name {
                     "update_rejected" => stats.update_rejected = number,
                     "config_fail" => stats.config_fail = number,

@@ -352,3 +352,29 @@ fn unix_ms() -> u64 {
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_leads_to_another_color() {
+        let back = |active, previous: Option<Color>| {
+            let generation = Generation::new(1).unwrap();
+            let previous = previous.map(|active| Previous { generation, active });
+            let generation = Generation::new(2).ok();
+            Switch {
+                generation,
+                active,
+                previous,
+            }
+            .way_back()
+        };
+        for color in Color::ALL {
+            assert_eq!(back(color, None), color.other());
+            assert_eq!(back(color, Some(color.other())), color.other());
+            // The same color again: a push that was repeated.
+            assert_eq!(back(color, Some(color)), color.other());
+        }
+    }
+}

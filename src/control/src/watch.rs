@@ -211,3 +211,62 @@ fn judge(stats: &Stats, written: &Written, refused: bool) -> Option<Why> {
         _ => Some(Why::Behind { generation, active }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seen;
+    use cutover_core::Switch;
+
+    /// What becomes of a proxy that shows this, when generation 20 (green) was written.
+    fn judged(generation: u64, active: Color, refused: bool) -> Option<Why> {
+        let now = Instant::now();
+        let before = Switch {
+            generation: None,
+            active: Color::Blue,
+            previous: None,
+        };
+        let written = Written {
+            service: "shop".to_owned(),
+            before,
+            generation: 20,
+            active: Color::Green,
+            invoked: now,
+            written: now,
+        };
+        let seen = Seen {
+            generation: Some(generation),
+            active: Some(active),
+            ..Seen::default()
+        };
+        let stats = Stats {
+            services: [("shop".to_owned(), seen)].into(),
+            ..Stats::default()
+        };
+        judge(&stats, &written, refused)
+    }
+
+    #[test]
+    fn only_generation_and_color_together_show_what_was_written() {
+        let (blue, green) = (Some(Color::Blue), Some(Color::Green));
+        assert_eq!(judged(20, Color::Green, false), None);
+        assert_eq!(judged(20, Color::Green, true), None);
+        let conflict = Why::Conflict { active: blue };
+        assert_eq!(judged(20, Color::Blue, false), Some(conflict));
+        let behind = Why::Behind {
+            generation: Some(19),
+            active: green,
+        };
+        assert_eq!(judged(19, Color::Green, false), Some(behind));
+        let refused = Why::Refused {
+            generation: Some(19),
+            active: green,
+        };
+        assert_eq!(judged(19, Color::Green, true), Some(refused));
+        let superseded = Why::Superseded {
+            generation: 21,
+            active: green,
+        };
+        assert_eq!(judged(21, Color::Green, false), Some(superseded));
+    }
+}

@@ -22,6 +22,12 @@ fn signed(color: Color, service: &str, expiry: u64, key: &[u8]) -> String {
     token::sign("k1", &key, service, color, color.as_str(), expiry)
 }
 
+/// A token whose last digit is another.
+fn damaged_at_the_end(token: &str) -> String {
+    let (rest, last) = token.split_at(token.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
 #[track_caller]
 fn check<const N: usize>(config: &str, headers: [(&'static str, &[u8]); N], expect: &str) {
     let plan = plan(config);
@@ -128,6 +134,7 @@ fn a_refused_override_takes_the_normal_route_and_says_why() {
             valid.to_uppercase().replacen("GREEN.K1", "green.k1", 1),
             "a preview token is required",
         ),
+        (damaged_at_the_end(&valid), "the token's signature is wrong"),
         (format!("{valid}0"), "a preview token is required"),
         (
             valid.replace(&(NOW + 1).to_string(), "99999999999999999999"),
@@ -303,4 +310,10 @@ fn ten_thousand_services_are_found_by_one_look_at_the_host() {
     request.configure(&plan);
     assert_eq!(decided(&plan, &request), "blue;g=1;by=active;svc=s9999");
     assert_eq!(*request.read.borrow(), [":authority"]);
+}
+
+#[test]
+fn a_key_has_sixteen_bytes_at_least() {
+    assert!(token::Key::new(&[7; 15]).is_err());
+    assert!(token::Key::new(&[7; 16]).is_ok());
 }

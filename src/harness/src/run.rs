@@ -243,6 +243,7 @@ async fn header(
         service: SERVICE.to_owned(),
         scope: plan.scope,
         window_ns: crate::clock::nanos(plan.window),
+        flips: Some(plan.flips),
         proxies: sites.iter().map(proxy).collect(),
         command: plan.command.clone(),
     })

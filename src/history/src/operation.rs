@@ -44,6 +44,10 @@ pub struct Header {
     pub scope: Scope,
     /// The largest window, in nanoseconds, that the run claims it would have seen.
     pub window_ns: u64,
+    /// How many flips the run was to make; none when nobody said. Fewer in the history mean that it
+    /// was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flips: Option<u32>,
     /// The proxies of the run, by the index that operations name them with.
     pub proxies: Vec<Proxy>,
     /// The command that made the run.

@@ -31,6 +31,7 @@ fn header() -> Header {
         service: "shop".to_owned(),
         scope: Scope::Fleet,
         window_ns: 1_000_000,
+        flips: None,
         proxies: vec![proxy("envoy-0"), proxy("envoy-1")],
         command: "cutover verify".to_owned(),
     }

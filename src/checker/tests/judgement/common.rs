@@ -25,6 +25,7 @@ pub(crate) fn header(scope: Scope) -> Header {
         service: "shop".to_owned(),
         scope,
         window_ns: 10,
+        flips: None,
         proxies: vec![proxy("a"), proxy("b")],
         command: "cutover verify".to_owned(),
     }

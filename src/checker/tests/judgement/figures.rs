@@ -213,32 +213,59 @@ fn overridden_and_failed_requests_do_not_thicken_the_traffic() {
 }
 
 #[test]
-fn the_time_that_a_proxy_was_down_is_no_gap() {
-    let mut operations = flipped(5);
-    operations.retain(|operation| match operation {
-        Operation::Request(request) => !(101..118).contains(&request.start),
-        _ => true,
-    });
-    assert!(matches!(
-        alone(&operations).verdict,
-        Verdict::Inconclusive(_)
-    ));
-    operations.push(killed(0, 102, 117));
-    let judgement = alone(&operations);
-    assert_eq!(judgement.verdict, Verdict::Holds);
+fn the_time_that_a_proxy_was_down_is_no_gap_unless_it_was_down_during_the_flip() {
+    let silent = |from: u64, until: u64, weather: Option<WeatherKind>| {
+        let mut operations = flipped(5);
+        operations.retain(|operation| match operation {
+            Operation::Request(request) => !(from..until).contains(&request.start),
+            _ => true,
+        });
+        operations.extend(weather.map(|kind| {
+            Operation::Weather(Weather {
+                kind,
+                proxy: 0,
+                from: from + 1,
+                until: until - 1,
+            })
+        }));
+        alone(&operations).verdict
+    };
+    let inconclusive = |verdict| matches!(verdict, Verdict::Inconclusive(_));
+    let (killed, paused) = (Some(WeatherKind::Killed), Some(WeatherKind::Paused));
+    // Pushed at 100, acknowledged at 120, looked at until 140.
+    assert!(inconclusive(silent(121, 137, None)));
+    assert_eq!(silent(121, 137, killed), Verdict::Holds);
     // A pause is none: the proxy still has the requests that were sent to it.
-    operations.pop();
-    let kind = WeatherKind::Paused;
-    operations.push(Operation::Weather(Weather {
-        kind,
-        proxy: 0,
-        from: 102,
-        until: 117,
-    }));
-    assert!(matches!(
-        alone(&operations).verdict,
-        Verdict::Inconclusive(_)
-    ));
+    assert!(inconclusive(silent(121, 137, paused)));
+    // Who was down during the flip did not see it.
+    assert!(inconclusive(silent(101, 118, killed)));
+    assert!(inconclusive(silent(110, 130, killed)));
+}
+
+#[test]
+fn fewer_flips_than_the_run_was_to_make_are_inconclusive() {
+    let mut operations = flipped(5);
+    for operation in &mut operations {
+        if let Operation::Push(push) = operation
+            && push.kind == PushKind::Flip
+        {
+            push.flip = Some(0);
+        }
+    }
+    let under = |flips| {
+        let mut header = header(Scope::Proxy);
+        header.proxies.truncate(1);
+        header.flips = Some(flips);
+        judge_under(&header, &operations).verdict
+    };
+    assert_eq!(under(1), Verdict::Holds);
+    let Verdict::Inconclusive(reasons) = under(2) else {
+        panic!("a run that was cut short shows less than it was to show")
+    };
+    assert_eq!(
+        reasons,
+        ["the run was cut short after 1 of 2 flips; let it come to its end"]
+    );
 }
 
 #[test]

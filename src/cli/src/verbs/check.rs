@@ -93,7 +93,7 @@ fn report(certificate: &Certificate, kind: &str, head: String) -> Report {
         object.insert("exit_code".to_owned(), (exit as u8).into());
     }
     Report {
-        text: head + &proof::in_words(certificate, &certificate.verdict),
+        text: head + &proof::in_words(certificate),
         json,
         exit,
     }

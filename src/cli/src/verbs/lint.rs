@@ -73,7 +73,11 @@ impl Lint {
         for service in plan.services() {
             let _ = writeln!(text, "  {}", in_words(service));
         }
-        let services: Vec<_> = plan.services().iter().map(as_json).collect();
+        let services: Vec<_> = plan
+            .services()
+            .iter()
+            .map(|service| as_json(service))
+            .collect();
         Ok(Report::good(
             text,
             json!({ "file": name, "ecds": is_ecds, "services": services }),

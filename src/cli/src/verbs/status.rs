@@ -42,7 +42,7 @@ impl Look {
         let target = self.target.file()?;
         let admins = self.envoys.addresses()?;
         let status = status(&target, self.service.as_deref(), &admins).await?;
-        let services: Vec<_> = (status.plan.services().iter())
+        let services: Vec<_> = (status.plan.services().iter().map(AsRef::as_ref))
             .filter(|service| {
                 self.service
                     .as_deref()

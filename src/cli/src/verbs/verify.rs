@@ -10,7 +10,7 @@ use crate::{
     proof,
 };
 use clap::{Args, ValueEnum};
-use cutover_checker::{Certificate, Verdict};
+use cutover_checker::Certificate;
 use cutover_harness::{CancellationToken, Phase, Plan, Progress, RunError, Snapshot, Summary};
 use cutover_history::{Reader, Scope};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -159,9 +159,8 @@ impl Verify {
         path: &Path,
         seed: u64,
     ) -> Report {
-        let verdict = self.verdict(certificate, summary);
-        let exit = proof::exit(&verdict);
-        let mut text = proof::in_words(certificate, &verdict);
+        let exit = proof::exit(&certificate.verdict);
+        let mut text = proof::in_words(certificate);
         let memory = memory(summary);
         for (proxy, [start, end]) in &memory {
             let grown = i128::from(*end) - i128::from(*start);
@@ -181,7 +180,6 @@ impl Verify {
         );
         let mut json = as_json(certificate);
         if let Some(object) = json.as_object_mut() {
-            object.insert("verdict".to_owned(), json!(verdict));
             object.insert(
                 "certificate_file".to_owned(),
                 path.display().to_string().into(),
@@ -206,26 +204,6 @@ impl Verify {
             object.insert("exit_code".to_owned(), (exit as u8).into());
         }
         Report { text, json, exit }
-    }
-
-    /// The certificate's verdict; of a run that was cut short, only a violation is conclusive.
-    fn verdict(&self, certificate: &Certificate, summary: &Summary) -> Verdict {
-        if !summary.interrupted {
-            return certificate.verdict.clone();
-        }
-        let done = summary.flips + summary.unacknowledged;
-        let cut = format!(
-            "the run was interrupted after {done} of {} flips",
-            self.flips
-        );
-        match certificate.verdict.clone() {
-            Verdict::Holds => Verdict::Inconclusive(vec![cut]),
-            Verdict::Inconclusive(mut reasons) => {
-                reasons.insert(0, cut);
-                Verdict::Inconclusive(reasons)
-            }
-            violated @ Verdict::Violated(_) => violated,
-        }
     }
 }
 

@@ -22,6 +22,7 @@ fn history(decide: impl Fn(u64) -> (u64, Color)) -> Vec<u8> {
         service: "default".to_owned(),
         scope: Scope::Proxy,
         window_ns: 50 * MS,
+        flips: None,
         proxies: vec![Proxy {
             name: "envoy-0".to_owned(),
             workers: 2,

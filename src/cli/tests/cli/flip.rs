@@ -119,7 +119,8 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     error: generation [GENERATION] (blue) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] shows blue per worker, without a generation
     hint: does that Envoy watch the folder of this very file? `cutover status` shows more
     "#);
-    let empty = Server::with(|_| String::new());
+    let unconfigured = "extension_config_discovery.http_filter.cutover.update_rejected: 0\n";
+    let empty = Server::with(|_| unconfigured.to_owned());
     assert_run!(stage.flip(&["flip", "green", "--deadline", "50ms", "-o", "json"], &[&empty]), @r#"
     exit code: 1
     --- stdout
@@ -143,6 +144,21 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] does not show the service at all
     hint: does that Envoy watch the folder of this very file? `cutover status` shows more
     "#);
+}
+
+#[test]
+fn what_is_no_envoy_with_the_filter_stops_a_flip() {
+    let (stage, _) = stage();
+    let file = stage.path("cutover.json");
+    let other = Server::with(|_| "cluster.shop.upstream_rq_total: 7\n".to_owned());
+    let before = fs::read(&file).unwrap();
+    assert_run!(stage.flip(&["flip", "green"], &[&other]), @r#"
+    exit code: 3
+    --- stderr
+    error: [ENVOY-1] does not answer like an Envoy admin interface: its /stats know no filter `cutover`
+    hint: nothing was written; is Envoy up, and is that its admin address?
+    "#);
+    assert_eq!(fs::read(&file).unwrap(), before);
 }
 
 #[test]
