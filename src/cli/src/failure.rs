@@ -129,7 +129,10 @@ impl From<FlipError> for Failure {
             FlipError::Closed { .. } => Self::usage(message)
                 .hint("nothing was written; take the color out of `closed` first")
                 .details(json!({ "written": false })),
-            FlipError::Generation(_) => Self::usage(message).hint("nothing was written"),
+            FlipError::Generation(_) => Self::usage(message).hint(
+                "nothing was written; no generation is left above this one: give the service another \
+                 name, or take `generation` and `previous` out of the file and restart the Envoys",
+            ),
             FlipError::NotNewer { .. } => Self::new(Exit::Failed, message)
                 .hint("nothing was written; leave --generation out, or name a greater one")
                 .details(json!({ "written": false })),

@@ -24,7 +24,8 @@ Example:
   cutover rollback --target file:envoy/cutover.json --admin 127.0.0.1:9901
 
 It goes to the color of `previous`, or to the other one. It is written even if no Envoy can be asked;
-then it says who does not show it, and exits 1.
+then it says who does not show it, and exits 1. A second rollback goes forth again: to make sure of
+the first, flip to its color; a script that may run twice says --expect-generation.
 
 Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 the file
 could not be reached";

@@ -54,7 +54,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     listeners: u32,
     /// Flips, alternately to green and to blue
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     flips: u32,
     /// Mean time between two flips
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]

@@ -51,7 +51,8 @@ impl Proxied {
             .args([
                 "-c",
                 "envoy.yaml",
-                "--use-dynamic-base-id",
+                // Killed at the end, it would leave the shared memory of hot restart behind.
+                "--disable-hot-restart",
                 "--admin-address-path",
                 "admin",
             ])
