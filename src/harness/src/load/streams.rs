@@ -55,21 +55,8 @@ pub(super) async fn upload(mut attempt: Attempt) -> Operation {
 
 async fn uploaded(attempt: &mut Attempt) -> Result<Seen, Trouble> {
     let (mut sender, _driver) = connection::h1(attempt).await?;
-    let sent = attempt.clone();
-    let pieces = stream::unfold(0, move |number| {
-        let attempt = sent.clone();
-        async move {
-            if number == MESSAGES {
-                return None;
-            }
-            if number > 0 {
-                pause(&attempt).await;
-            }
-            Some((
-                Ok::<_, Infallible>(Frame::data(Bytes::from_static(PIECE))),
-                number + 1,
-            ))
-        }
+    let pieces = spaced(attempt, |_| {
+        Ok::<_, Infallible>(Frame::data(Bytes::from_static(PIECE)))
     });
     let body = StreamBody::new(pieces).boxed_unsync();
     let path = attempt.disguise.path("/upload");
@@ -233,7 +220,9 @@ async fn called(
         .ready()
         .await
         .map_err(|error| Trouble::from_error(&error))?;
-    let mut request = tonic::Request::new(asks(attempt));
+    let mut request = tonic::Request::new(spaced(attempt, |number| Ask {
+        number: u64::from(number),
+    }));
     let mut headers = hyper::HeaderMap::new();
     attempt.disguise.dress(&mut headers);
     *request.metadata_mut() = MetadataMap::from_headers(headers);
@@ -253,11 +242,14 @@ async fn called(
     Ok((seen, end, answers, driver))
 }
 
-/// The client's messages, the first at once.
-fn asks(attempt: &Attempt) -> impl Stream<Item = Ask> + Send + 'static {
+/// What a client sends over time, the first of it at once.
+fn spaced<T: Send + 'static>(
+    attempt: &Attempt,
+    item: impl Fn(u32) -> T + Clone + Send + 'static,
+) -> impl Stream<Item = T> + Send + 'static {
     let attempt = attempt.clone();
     stream::unfold(0, move |number| {
-        let attempt = attempt.clone();
+        let (attempt, item) = (attempt.clone(), item.clone());
         async move {
             if number == MESSAGES {
                 return None;
@@ -265,12 +257,7 @@ fn asks(attempt: &Attempt) -> impl Stream<Item = Ask> + Send + 'static {
             if number > 0 {
                 pause(&attempt).await;
             }
-            Some((
-                Ask {
-                    number: u64::from(number),
-                },
-                number + 1,
-            ))
+            Some((item(number), number + 1))
         }
     })
 }
