@@ -71,3 +71,47 @@ fn guarantees_name_every_broken_build() {
     }
     assert_eq!(builds, 6);
 }
+
+/// What stands between ```` ```json ```` and ```` ``` ```` on a page.
+fn json_blocks(page: &str) -> Vec<String> {
+    let page = fs::read_to_string(cutover_tests::root().join(page)).unwrap();
+    page.split("```json\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn configurations_in_the_docs_are_accepted_by_the_filter() {
+    for (page, blocks) in [("README.md", 1), ("docs/configuration.md", 2)] {
+        let found = json_blocks(page);
+        assert_eq!(found.len(), blocks, "{page}");
+        for block in found {
+            let accepted = cutover_core::Plan::parse(block.as_bytes());
+            assert!(
+                accepted.is_ok(),
+                "{page}: {}\n{block}",
+                accepted.unwrap_err()
+            );
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = cutover_tests::root();
+    let pages = ["README.md", "CONTRIBUTING.md"].map(|page| root.join(page));
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    for page in pages.into_iter().chain(docs) {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1) {
+            let (link, _) = link.split_once(')').unwrap();
+            let target = link.split('#').next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                let there = page.parent().unwrap().join(target).exists();
+                assert!(there, "{}: {link} leads nowhere", page.display());
+            }
+        }
+    }
+}

@@ -116,7 +116,10 @@ fn pack(from: &str, to: &str) -> Result<String, Box<dyn Error>> {
         return Err(format!("{from} imports what a proxy need not have: {unknown:?}").into());
     }
     let bytes = module.emit_wasm();
-    fs::write(to, &bytes)?;
+    // Left alone where it is the same: what is built from it is then not built again.
+    if fs::read(to).ok().as_deref() != Some(&bytes) {
+        fs::write(to, &bytes)?;
+    }
     let mut digest = String::new();
     for byte in Sha256::digest(&bytes) {
         write!(digest, "{byte:02x}")?;
