@@ -21,7 +21,7 @@ pub use config::InvalidConfig;
 pub use config::schema;
 pub use decide::{Answer, Decision, Outcome, Reason, Request, decide};
 pub use generation::{Generation, InvalidGeneration};
-pub use ignored::Pushes;
+pub use ignored::{Pushes, Ruled};
 pub use overrides::{Override, Refusal};
 pub use plan::{Expose, Plan, Previous, RouteBy, Service, Switch};
 pub use register::{Merge, Register, merge};

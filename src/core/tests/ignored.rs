@@ -6,7 +6,7 @@
     reason = "a test's helper"
 )]
 
-use cutover_core::{Generation, Pushes};
+use cutover_core::{Generation, Pushes, Ruled};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -15,6 +15,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Proxy {
     vms: [Pushes; 3],
     counted: Option<Vec<u8>>,
+    ruled: Option<Vec<u8>>,
     count: u32,
 }
 
@@ -29,11 +30,17 @@ impl Proxy {
     fn note(&mut self, vm: &mut Pushes, generation: u64, ruling: u64) {
         let pushed = Generation::new(generation).unwrap();
         if generation == ruling {
-            vm.ruled(self.counted.as_deref(), pushed);
+            self.ruled = Some(Ruled::append(self.ruled.as_deref(), pushed));
+            vm.ruled(pushed);
             return;
         }
         let what = format!("stale {generation} {ruling}");
-        if let Some(counted) = vm.ignored(self.counted.as_deref(), pushed, &what) {
+        if let Some(counted) = vm.ignored(
+            self.counted.as_deref(),
+            self.ruled.as_deref(),
+            pushed,
+            &what,
+        ) {
             self.counted = Some(counted);
             self.count += 1;
         }
@@ -118,4 +125,31 @@ fn what_was_counted_and_cannot_be_read_counts_from_the_start() {
         proxy.push(4, 5, true);
         assert_eq!(proxy.count, 1, "{bytes:?}");
     }
+}
+
+#[test]
+fn a_worker_whose_first_push_comes_late_counts_nothing_of_its_own() {
+    let mut proxy = Proxy::default();
+    // VM 0 has seen 10, then 20, then a replay of 10, before VM 1 sees anything.
+    proxy.see(0, 10, 10);
+    proxy.see(0, 20, 20);
+    proxy.see(1, 10, 20);
+    assert_eq!(proxy.count, 0);
+    proxy.see(0, 10, 20);
+    assert_eq!(proxy.count, 1);
+    proxy.see(2, 10, 20);
+    for vm in [1, 2] {
+        proxy.see(vm, 20, 20);
+        proxy.see(vm, 10, 20);
+    }
+    assert_eq!(proxy.count, 1);
+}
+
+#[test]
+fn only_the_last_generations_that_ruled_are_kept() {
+    let ruled = (1..=100).fold(None, |ruled: Option<Vec<u8>>, number| {
+        let generation = Generation::new(number).unwrap();
+        Some(Ruled::append(ruled.as_deref(), generation))
+    });
+    assert_eq!(ruled.map(|ruled| ruled.len()), Some(8 * 64));
 }

@@ -2,7 +2,7 @@
 
 use crate::{metrics, stream::Stream};
 use cutover_abi as host;
-use cutover_core::{Color, Generation, Merge, Plan, Pushes, Register, Service, merge};
+use cutover_core::{Color, Generation, Merge, Plan, Pushes, Register, Ruled, Service, merge};
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -92,7 +92,17 @@ fn switch(plugin: &str, service: &Service) -> bool {
             Merge::Commit(bytes) => {
                 match host::set_shared(service.register_key(), &bytes, cas.unwrap_or(0)) {
                     host::Set::Done => {
-                        ruled(service, generation);
+                        if cas.is_none() {
+                            // A value that is absent cannot be compared and set: two VMs would both
+                            // be the first to count.
+                            let key = format!("{}/ignored", service.register_key());
+                            host::set_shared(&key, b"0 ", 0);
+                        }
+                        let key = format!("{}/ruled", service.register_key());
+                        let (ruled, cas) = host::shared(&key).unzip();
+                        let ruled = Ruled::append(ruled.as_deref(), generation);
+                        host::set_shared(&key, &ruled, cas.unwrap_or(0));
+                        known(service, |known| known.pushes.ruled(generation));
                         show(plugin, name, active, Some(generation));
                         info!("cutover: service {name}: {active}, generation {generation}");
                         return true;
@@ -115,7 +125,7 @@ fn switch(plugin: &str, service: &Service) -> bool {
         }
         match why {
             Some(why) => ignore(plugin, service, why, generation, committed),
-            None => ruled(service, generation),
+            None => known(service, |known| known.pushes.ruled(generation)),
         }
         return why.is_none();
     }
@@ -126,22 +136,22 @@ fn switch(plugin: &str, service: &Service) -> bool {
 /// Puts the newest that this VM has seen of a service in the place of an older one: what is ignored
 /// is ignored whole, with its routes and closed colors.
 fn keep_newest(service: &mut Arc<Service>, obeyed: bool) {
-    KNOWN.with_borrow_mut(|known| {
-        let newest = &mut known
-            .entry(service.register_key().to_owned())
-            .or_default()
-            .newest;
-        match newest {
-            Some(newest)
-                if !obeyed
-                    && newest.switch().generation >= service.switch().generation
-                    && !cfg!(feature = "broken-per-worker") =>
-            {
-                *service = Arc::clone(newest);
-            }
-            _ => *newest = Some(Arc::clone(service)),
+    let newest = known(service, |known| match &known.newest {
+        Some(newest)
+            if !obeyed
+                && newest.switch().generation >= service.switch().generation
+                && !cfg!(feature = "broken-per-worker") =>
+        {
+            Some(Arc::clone(newest))
+        }
+        _ => {
+            known.newest = Some(Arc::clone(service));
+            None
         }
     });
+    if let Some(newest) = newest {
+        *service = newest;
+    }
 }
 
 fn show(plugin: &str, service: &str, active: Color, generation: Option<Generation>) {
@@ -150,22 +160,27 @@ fn show(plugin: &str, service: &str, active: Color, generation: Option<Generatio
     gauge("generation", generation.map_or(0, Generation::get));
 }
 
-/// Notes a push that rules.
-fn ruled(service: &Service, generation: Generation) {
-    pushes(service, |pushes, counted, _| {
-        pushes.ruled(counted, generation);
-    });
-}
-
 /// Counts and logs a push that changes nothing, once a proxy.
 fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, committed: Register) {
     let (name, active) = (service.name(), service.switch().active);
     let rules = committed.generation;
     let what = format!("{why} {pushed} {active} {rules}");
-    let first = pushes(service, |pushes, counted, (key, cas)| {
-        let counted = pushes.ignored(counted, pushed, &what);
-        // Whoever writes first counts; the others saw the same push.
-        counted.is_some_and(|value| matches!(host::set_shared(key, &value, cas), host::Set::Done))
+    let key = format!("{}/ignored", service.register_key());
+    let (counted, cas) = host::shared(&key).unzip();
+    let history = host::shared(&format!("{}/ruled", service.register_key()))
+        .unzip()
+        .0;
+    let counted = known(service, |known| {
+        known
+            .pushes
+            .ignored(counted.as_deref(), history.as_deref(), pushed, &what)
+    });
+    // Whoever writes first counts; the others saw the same push.
+    let first = counted.is_some_and(|value| {
+        matches!(
+            host::set_shared(&key, &value, cas.unwrap_or(0)),
+            host::Set::Done
+        )
     });
     if first {
         metrics::count(metric(plugin, name, why));
@@ -173,21 +188,8 @@ fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, commit
     }
 }
 
-/// What this VM has seen of a service's pushes, what the proxy has counted, and where.
-fn pushes<T>(
-    service: &Service,
-    note: impl FnOnce(&mut Pushes, Option<&[u8]>, (&str, u32)) -> T,
-) -> T {
-    let key = format!("{}/ignored", service.register_key());
-    let (counted, cas) = host::shared(&key).unzip();
-    KNOWN.with_borrow_mut(|known| {
-        let known = known.entry(service.register_key().to_owned()).or_default();
-        note(
-            &mut known.pushes,
-            counted.as_deref(),
-            (&key, cas.unwrap_or(0)),
-        )
-    })
+fn known<T>(service: &Service, ask: impl FnOnce(&mut Known) -> T) -> T {
+    KNOWN.with_borrow_mut(|known| ask(known.entry(service.register_key().to_owned()).or_default()))
 }
 
 /// The name of a service's metric.

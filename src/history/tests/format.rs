@@ -230,7 +230,7 @@ fn nothing_else_than_a_header_comes_first() {
     insta::assert_snapshot!(refused(b"{\"cutover_history\":2,\"new\":1}\n"), @"line 1 of the history says format version 2, and only version 1 is known here");
     let (_, text) = write(&[]);
     let text = String::from_utf8(text).unwrap();
-    insta::assert_snapshot!(refused(text.replace("\"seed\"", "\"sed\"").as_bytes()), @"line 1 of the history is not what the format allows, at column 26: unknown field `sed`, expected one of `cutover_history`, `seed`, `started_at`, `versions`, `module_sha256`, `service`, `scope`, `window_ns`, `proxies`, `command`");
+    insta::assert_snapshot!(refused(text.replace("\"seed\"", "\"sed\"").as_bytes()), @"line 1 of the history is not what the format allows, at column 26: unknown field `sed`, expected one of `cutover_history`, `seed`, `started_at`, `versions`, `module_sha256`, `service`, `scope`, `window_ns`, `flips`, `proxies`, `command`");
     insta::assert_snapshot!(refused(text.trim_end().as_bytes()), @"line 1 of the history is torn: the file ends without a line feed");
     let mut none = header();
     none.proxies.clear();
