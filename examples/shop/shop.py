@@ -12,6 +12,7 @@ import sys
 
 class Shop(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write for headers and body: two would wait for each other (Nagle)
     version = "v1"
 
     def do_GET(self):
