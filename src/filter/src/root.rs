@@ -79,7 +79,7 @@ impl RootContext for Root {
 /// Commits a service's switch to the register, unless the register knows better: then false.
 fn switch(plugin: &str, service: &Service) -> bool {
     let (name, active) = (service.name(), service.switch().active);
-    let marker = format!("{}/unordered", service.register_key());
+    let marker = beside(service, "unordered");
     let Some(generation) = service.switch().generation else {
         warn!("cutover: service {name}: {active} without a generation: each worker for itself");
         show(plugin, name, active, None);
@@ -92,17 +92,7 @@ fn switch(plugin: &str, service: &Service) -> bool {
             Merge::Commit(bytes) => {
                 match host::set_shared(service.register_key(), &bytes, cas.unwrap_or(0)) {
                     host::Set::Done => {
-                        if cas.is_none() {
-                            // A value that is absent cannot be compared and set: two VMs would both
-                            // be the first to count.
-                            let key = format!("{}/ignored", service.register_key());
-                            host::set_shared(&key, b"0 ", 0);
-                        }
-                        let key = format!("{}/ruled", service.register_key());
-                        let (ruled, cas) = host::shared(&key).unzip();
-                        let ruled = Ruled::append(ruled.as_deref(), generation);
-                        host::set_shared(&key, &ruled, cas.unwrap_or(0));
-                        known(service, |known| known.pushes.ruled(generation));
+                        note_commit(service, generation, cas.is_none());
                         show(plugin, name, active, Some(generation));
                         info!("cutover: service {name}: {active}, generation {generation}");
                         return true;
@@ -131,6 +121,19 @@ fn switch(plugin: &str, service: &Service) -> bool {
     }
     error!("cutover: service {name}: register not written, the proxy refuses every attempt");
     true
+}
+
+/// Notes a switch that became the register, the `first` of its service or a later one.
+fn note_commit(service: &Service, generation: Generation, first: bool) {
+    if first {
+        // A value that is absent cannot be compared and set: two VMs would both be the first to count.
+        host::set_shared(&beside(service, "ignored"), b"0 ", 0);
+    }
+    let key = beside(service, "ruled");
+    let (ruled, cas) = host::shared(&key).unzip();
+    let ruled = Ruled::append(ruled.as_deref(), generation);
+    host::set_shared(&key, &ruled, cas.unwrap_or(0));
+    known(service, |known| known.pushes.ruled(generation));
 }
 
 /// Puts the newest that this VM has seen of a service in the place of an older one: what is ignored
@@ -165,11 +168,9 @@ fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, commit
     let (name, active) = (service.name(), service.switch().active);
     let rules = committed.generation;
     let what = format!("{why} {pushed} {active} {rules}");
-    let key = format!("{}/ignored", service.register_key());
+    let key = beside(service, "ignored");
     let (counted, cas) = host::shared(&key).unzip();
-    let history = host::shared(&format!("{}/ruled", service.register_key()))
-        .unzip()
-        .0;
+    let (history, _) = host::shared(&beside(service, "ruled")).unzip();
     let counted = known(service, |known| {
         known
             .pushes
@@ -190,6 +191,11 @@ fn ignore(plugin: &str, service: &Service, why: &str, pushed: Generation, commit
 
 fn known<T>(service: &Service, ask: impl FnOnce(&mut Known) -> T) -> T {
     KNOWN.with_borrow_mut(|known| ask(known.entry(service.register_key().to_owned()).or_default()))
+}
+
+/// The key of a shared value that stands beside a service's register.
+fn beside(service: &Service, what: &str) -> String {
+    format!("{}/{what}", service.register_key())
 }
 
 /// The name of a service's metric.
