@@ -2,11 +2,12 @@
 
 use crate::{
     failure::{Exit, Failure},
-    output::{self, Format},
+    output::{self, Events, Format},
+    paint::ColorChoice,
     verbs::Verb,
 };
 use clap::{
-    Args, Parser,
+    Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
 };
@@ -14,6 +15,7 @@ use cutover_control::FileTarget;
 use cutover_core::Color;
 use std::{
     env,
+    ffi::OsString,
     net::{SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
     process::ExitCode,
@@ -27,8 +29,9 @@ Exit codes:
   2  bad use or a bad configuration; nothing was changed
   3  inconclusive, or the environment is in the way (no Envoy, a silent admin interface)
 
-With -o json standard output is one JSON value, for a failure too:
-  {\"error\": …, \"hint\": …, \"exit_code\": …}; all else goes to standard error.";
+With -o json or yaml standard output is one value, for a failure too:
+  {\"error\": …, \"hint\": …, \"exit_code\": …, \"next\": …}; all else goes to standard error.
+With -o jsonl it is one object a line: each {\"event\": …}, at last {\"event\": \"result\", …}.";
 
 /// Switches all traffic from blue to green inside Envoy, at one instant, and proves that it did
 #[derive(Debug, Parser)]
@@ -41,9 +44,26 @@ pub(crate) struct Cli {
         global = true,
         value_enum,
         default_value_t,
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help = "How results are printed: text, json, yaml or jsonl",
         display_order = 900
     )]
     output: Format,
+
+    /// When to use colors
+    #[arg(
+        id = "when",
+        long = "color",
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "WHEN",
+        help = "Colors: auto, always or never; NO_COLOR is heeded",
+        display_order = 901
+    )]
+    color: ColorChoice,
 
     #[command(subcommand)]
     verb: Verb,
@@ -54,9 +74,16 @@ pub(crate) struct Cli {
 pub(crate) struct Refused(clap::Error);
 
 /// Reads the command line.
-pub(crate) fn parse() -> Result<(Format, Verb), Refused> {
-    Cli::try_parse()
-        .map(|cli| (cli.output, cli.verb))
+pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let colors = match said(&arguments, None, "--color").unwrap_or_default() {
+        ColorChoice::Auto => clap::ColorChoice::Auto,
+        ColorChoice::Always => clap::ColorChoice::Always,
+        ColorChoice::Never => clap::ColorChoice::Never,
+    };
+    let matches = Cli::command().color(colors).try_get_matches();
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    cli.map(|cli| (Events::new(cli.output, cli.color), cli.verb))
         .map_err(Refused)
 }
 
@@ -71,25 +98,36 @@ impl Refused {
         if asked_for {
             return Exit::Good.into();
         }
-        if wants_json() {
+        let arguments: Vec<_> = env::args_os().skip(1).collect();
+        let format = said(&arguments, Some("-o"), "--output").unwrap_or_default();
+        if format != Format::Text {
             let text = self.0.to_string();
             let sentence = text.lines().next().unwrap_or_default();
             let message = sentence.trim_start_matches("error: ").to_owned();
             let failure = Failure::usage(message).hint("--help tells what can be said");
-            let _ = output::write_out(&format!("{:#}", failure.to_json()));
+            let object = output::object(failure.to_json());
+            let _ = output::write_out(&output::in_format(format, object));
         }
         Exit::Usage.into()
     }
 }
 
-/// Looks for `-o json` in arguments that as a whole cannot be parsed.
-fn wants_json() -> bool {
-    let arguments: Vec<_> = env::args().collect();
-    let pair = |pair: &[String]| matches!(pair, [key, value] if (key == "-o" || key == "--output") && value == "json");
-    arguments.windows(2).any(pair)
-        || arguments
-            .iter()
-            .any(|one| one == "-ojson" || one == "-o=json" || one == "--output=json")
+/// Looks for one option in arguments that as a whole may not be understood.
+fn said<T: ValueEnum>(arguments: &[OsString], short: Option<&str>, long: &str) -> Option<T> {
+    let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let value = words.iter().enumerate().find_map(|(at, word)| {
+        if *word == long || Some(*word) == short {
+            return words.get(at + 1).copied();
+        }
+        let beside = word
+            .strip_prefix(long)
+            .and_then(|rest| rest.strip_prefix('='));
+        beside.or_else(|| {
+            let rest = word.strip_prefix(short?)?;
+            Some(rest.strip_prefix('=').unwrap_or(rest))
+        })
+    })?;
+    T::from_str(value, false).ok()
 }
 
 /// Where the configuration lives.

@@ -65,12 +65,13 @@ impl Failure {
         self
     }
 
-    /// The object of `-o json`.
+    /// The object of `-o json`; the next step is the hint.
     pub(crate) fn to_json(&self) -> Value {
         let mut object = json!({
             "error": self.message,
             "hint": self.hint,
             "exit_code": self.kind as u8,
+            "next": self.hint,
         });
         if let (Some(object), Value::Object(details)) = (object.as_object_mut(), &self.details) {
             object.extend(details.clone());

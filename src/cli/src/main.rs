@@ -5,6 +5,7 @@ mod envoy;
 mod failure;
 mod module;
 mod output;
+mod paint;
 mod proof;
 mod table;
 mod verbs;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match args::parse() {
-        Ok((format, verb)) => output::print(format, verbs::run(verb)),
+        Ok((events, verb)) => events.finish(verbs::run(verb, &events)),
         Err(refused) => refused.print(),
     }
 }

@@ -1,62 +1,208 @@
-//! Text for people, JSON for programs; the result on standard output, all else on standard error.
+//! Text for people, JSON and YAML for programs; the result on standard output, all else on standard
+//! error.
 
-use crate::failure::{Exit, Failure};
-use serde_json::Value;
+use crate::{
+    failure::{Exit, Failure},
+    paint::{self, ColorChoice},
+};
+use serde_json::{Map, Value, json};
 use std::{
+    fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
+    /// For people
     #[default]
     Text,
+    /// One JSON value
     Json,
+    /// One YAML document
+    Yaml,
+    /// One JSON object a line: each event as it happens, the result last
+    Jsonl,
 }
 
 /// What a command has to say.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) text: String,
+    /// An object; `exit_code` and `next` are added when it is printed.
     pub(crate) json: Value,
     pub(crate) exit: Exit,
+    /// What to do now, as a command or a sentence: the last line of the text.
+    pub(crate) next: Option<String>,
+    /// What stands before the next step in the text.
+    pub(crate) next_mark: &'static str,
 }
 
 impl Report {
-    pub(crate) fn good(text: String, json: Value) -> Self {
+    pub(crate) fn new(exit: Exit, text: impl Into<String>, json: Value) -> Self {
         Self {
-            text,
+            text: text.into(),
             json,
-            exit: Exit::Good,
+            exit,
+            next: None,
+            next_mark: "next: ",
         }
+    }
+
+    pub(crate) fn good(text: impl Into<String>, json: Value) -> Self {
+        Self::new(Exit::Good, text, json)
+    }
+
+    pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
+        self.next = Some(step.into());
+        self
+    }
+
+    fn in_words(&self) -> String {
+        let text = self.text.trim_end();
+        match &self.next {
+            Some(step) => format!("{text}\n{}{step}", self.next_mark),
+            None => text.to_owned(),
+        }
+    }
+
+    fn as_object(&self) -> Map<String, Value> {
+        let mut object = object(self.json.clone());
+        object.insert("exit_code".to_owned(), (self.exit as u8).into());
+        object.insert("next".to_owned(), self.next.clone().into());
+        object
     }
 }
 
-/// Prints a report or a failure, and gives the exit code.
-pub(crate) fn print(format: Format, outcome: Result<Report, Failure>) -> ExitCode {
-    let printed = match (&outcome, format) {
-        (Ok(report), Format::Text) => write_out(&report.text),
-        (Ok(report), Format::Json) => write_out(&format!("{:#}", report.json)),
-        (Err(failure), Format::Json) => {
-            complain(failure);
-            write_out(&format!("{:#}", failure.to_json()))
+/// Takes what happens on the way, and the outcome at the end, to whoever asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    pub(crate) format: Format,
+    color: ColorChoice,
+    reader_is_gone: Arc<AtomicBool>,
+}
+
+impl Events {
+    pub(crate) fn new(format: Format, color: ColorChoice) -> Self {
+        Self {
+            format,
+            color,
+            reader_is_gone: Arc::default(),
         }
-        (Err(failure), Format::Text) => {
-            complain(failure);
-            Ok(())
+    }
+
+    /// Tells of something that happened: with jsonl as a line on standard output, else as `text`
+    /// (if there is any) on standard error. `details` is an object.
+    pub(crate) fn emit(&self, event: &str, details: Value, text: &str) {
+        if self.format == Format::Jsonl {
+            let mut details = object(details);
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+            details.insert("at".to_owned(), now.to_string().into());
+            let _ = self.write_out(&line(event, details));
+        } else if !text.is_empty() {
+            self.say(text);
         }
-    };
-    match (printed, outcome) {
-        // Whoever read us has seen enough (`| head`): the work is done all the same.
-        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&Failure::environment(format!(
-                "the result cannot be printed: {error}"
-            )));
-            Exit::Environment.into()
+    }
+
+    /// Says something on standard error.
+    pub(crate) fn say(&self, text: &str) {
+        let colors = self.color.is_wanted(&io::stderr());
+        say(&if colors {
+            paint::words(text)
+        } else {
+            text.to_owned()
+        });
+    }
+
+    #[expect(dead_code, reason = "for verbs that go on until they are stopped")]
+    /// True once standard output was closed by whoever read it: a watch ends then.
+    pub(crate) fn reader_is_gone(&self) -> bool {
+        self.reader_is_gone.load(Ordering::Relaxed)
+    }
+
+    /// Prints a report or a failure, and gives the exit code.
+    pub(crate) fn finish(&self, outcome: Result<Report, Failure>) -> ExitCode {
+        let (exit, text, object) = match outcome {
+            Ok(report) => {
+                let colors = self.color.is_wanted(&io::stdout());
+                let text = match report.in_words() {
+                    text if colors => paint::words(&text),
+                    text => text,
+                };
+                (report.exit, Some(text), report.as_object())
+            }
+            Err(failure) => {
+                self.complain(&failure);
+                (failure.kind, None, object(failure.to_json()))
+            }
+        };
+        let printed = match self.format {
+            Format::Text => text.map_or(Ok(()), |text| self.write_out(&text)),
+            format => self.write_out(&in_format(format, object)),
+        };
+        match printed {
+            Ok(()) => exit.into(),
+            Err(error) => {
+                self.complain(&Failure::environment(format!(
+                    "the result cannot be printed: {error}"
+                )));
+                Exit::Environment.into()
+            }
         }
-        (_, Ok(report)) => report.exit.into(),
-        (_, Err(failure)) => failure.kind.into(),
+    }
+
+    /// Writes lines to standard output. Whoever read us may have seen enough (`| head`): that is no
+    /// error, for the work is done all the same.
+    fn write_out(&self, text: &str) -> io::Result<()> {
+        match write_out(text) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader_is_gone.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            printed => printed,
+        }
+    }
+
+    fn complain(&self, failure: &Failure) {
+        let mut text = format!("error: {}", failure.message);
+        if let Some(hint) = failure.hint.as_deref().filter(|hint| !hint.is_empty()) {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        self.say(&text);
+    }
+}
+
+/// A result as programs read it; text stays JSON.
+pub(crate) fn in_format(format: Format, object: Map<String, Value>) -> String {
+    match format {
+        Format::Yaml => {
+            // Only a map with keys that are no strings could fail, and there is none.
+            yaml_serde::to_string(&object).unwrap_or_else(|error| format!("error: {error}"))
+        }
+        Format::Jsonl => line("result", object),
+        Format::Text | Format::Json => format!("{:#}", Value::from(object)),
+    }
+}
+
+/// One line of jsonl, its kind first, where eyes look for it.
+fn line(event: &str, details: Map<String, Value>) -> String {
+    let details = Value::from(details).to_string();
+    let rest = details.strip_prefix('{').unwrap_or_default();
+    let comma = if rest == "}" { "" } else { "," };
+    format!("{{\"event\":{}{comma}{rest}", Value::from(event))
+}
+
+/// The members of an object; anything else becomes the one member `value`.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        Value::Null => Map::new(),
+        other => object(json!({ "value": other })),
     }
 }
 
@@ -70,11 +216,4 @@ pub(crate) fn write_out(text: &str) -> io::Result<()> {
 /// Writes to standard error; nobody is left to tell if that fails.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-fn complain(failure: &Failure) {
-    say(&format!("error: {}", failure.message));
-    if let Some(hint) = failure.hint.as_deref().filter(|hint| !hint.is_empty()) {
-        say(&format!("hint: {hint}"));
-    }
 }

@@ -90,13 +90,8 @@ fn report(certificate: &Certificate, kind: &str, head: String) -> Report {
     let mut json = as_json(certificate);
     if let Some(object) = json.as_object_mut() {
         object.insert("checked".to_owned(), kind.into());
-        object.insert("exit_code".to_owned(), (exit as u8).into());
     }
-    Report {
-        text: head + &proof::in_words(certificate),
-        json,
-        exit,
-    }
+    Report::new(exit, head + &proof::in_words(certificate), json)
 }
 
 /// A certificate as JSON.

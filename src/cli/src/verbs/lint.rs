@@ -81,7 +81,12 @@ impl Lint {
         Ok(Report::good(
             text,
             json!({ "file": name, "ecds": is_ecds, "services": services }),
-        ))
+        )
+        .next(if is_ecds {
+            "`cutover status` shows whether the Envoys agree with it"
+        } else {
+            "`cutover explain` shows where a request would go"
+        }))
     }
 }
 

@@ -8,7 +8,11 @@ mod preview;
 mod status;
 mod verify;
 
-use crate::{args, failure::Failure, output::Report};
+use crate::{
+    args,
+    failure::Failure,
+    output::{Events, Report},
+};
 use clap::Subcommand;
 use std::future::Future;
 
@@ -34,8 +38,8 @@ pub(crate) enum Verb {
     Check(check::Check),
 }
 
-/// Does it.
-pub(crate) fn run(verb: Verb) -> Result<Report, Failure> {
+/// Does it, and tells on the way what happens.
+pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
     match verb {
         Verb::Init(init) => init.run(),
         Verb::Lint(lint) => lint.run(),
@@ -43,7 +47,7 @@ pub(crate) fn run(verb: Verb) -> Result<Report, Failure> {
         Verb::Flip(flip) => wait_for(flip.run()),
         Verb::Rollback(flip) => wait_for(flip.run()),
         Verb::Preview(preview) => preview::run(&preview),
-        Verb::Verify(verify) => wait_for(verify.run()),
+        Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),
     }
 }

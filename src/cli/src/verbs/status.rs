@@ -51,17 +51,16 @@ impl Look {
             .collect();
         let file = target.path().display().to_string();
         let exit = judge(&status, &services);
-        Ok(Report {
-            text: as_text(&file, &status, &services),
-            json: json!({
+        Ok(Report::new(
+            exit,
+            as_text(&file, &status, &services),
+            json!({
                 "target": format!("file:{file}"),
                 "version": status.version,
                 "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
                 "envoys": status.proxies.iter().map(|p| proxy_json(p, &services)).collect::<Vec<_>>(),
-                "exit_code": exit as u8,
             }),
-            exit,
-        })
+        ))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     envoy,
     failure::Failure,
     module::module,
-    output::{Report, say},
+    output::{Events, Report, say},
     proof,
 };
 use clap::{Args, ValueEnum};
@@ -96,7 +96,7 @@ enum ScopeArg {
 }
 
 impl Verify {
-    pub(crate) async fn run(self) -> Result<Report, Failure> {
+    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let envoy = envoy::find(self.envoy.as_deref())?;
         let module = module(self.wasm.as_deref())?;
         let seed = self
@@ -120,7 +120,8 @@ impl Verify {
         bar.0.finish_and_clear();
         let summary = outcome.map_err(failed)?;
         for trouble in &summary.troubles {
-            say(&format!("note: {trouble}"));
+            let details = json!({ "trouble": trouble });
+            events.emit("trouble", details, &format!("note: {trouble}"));
         }
         let certificate = certify(&history)?;
         let path = self.out.join("certificate.json");
@@ -202,9 +203,8 @@ impl Verify {
             );
             object.insert("interrupted".to_owned(), summary.interrupted.into());
             object.insert("troubles".to_owned(), summary.troubles.clone().into());
-            object.insert("exit_code".to_owned(), (exit as u8).into());
         }
-        Report { text, json, exit }
+        Report::new(exit, text, json)
     }
 }
 

@@ -60,8 +60,10 @@ fn a_rollback_goes_to_the_color_before() {
         "generation": [GENERATION]
       },
       "confirmed": true,
+      "exit_code": 0,
       "generation": [GENERATION],
       "milliseconds": "[TIME]",
+      "next": null,
       "service": "default",
       "shown": [
         "[ENVOY-1]"
@@ -136,6 +138,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
           "why": "[ENVOY-1] does not show the service at all"
         }
       ],
+      "next": "does that Envoy watch the folder of this very file? `cutover status` shows more",
       "service": "default",
       "shown": [],
       "written": true

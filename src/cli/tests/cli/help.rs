@@ -40,7 +40,8 @@ fn bad_use_is_json_too_when_asked_for() {
     {
       "error": "invalid value 'purple' for '<COLOR>'",
       "exit_code": 2,
-      "hint": "--help tells what can be said"
+      "hint": "--help tells what can be said",
+      "next": "--help tells what can be said"
     }
     --- stderr
     error: invalid value 'purple' for '<COLOR>'
@@ -54,7 +55,8 @@ fn bad_use_is_json_too_when_asked_for() {
     {
       "error": "unrecognized subcommand 'launch'",
       "exit_code": 2,
-      "hint": "--help tells what can be said"
+      "hint": "--help tells what can be said",
+      "next": "--help tells what can be said"
     }
     --- stderr
     error: unrecognized subcommand 'launch'

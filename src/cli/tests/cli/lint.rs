@@ -16,31 +16,34 @@ fn good() -> Value {
 
 #[test]
 fn a_good_configuration_is_told_service_by_service() {
-    assert_run!(lint(&good().to_string()), @r#"
+    assert_run!(lint(&good().to_string()), @"
     exit code: 0
     --- stdout
     it.json: good
       default: blue active, generation 7
-    "#);
-    assert_run!(lint(&ecds(&good())), @r#"
+    next: `cutover explain` shows where a request would go
+    ");
+    assert_run!(lint(&ecds(&good())), @"
     exit code: 0
     --- stdout
     it.json: good
       default: blue active, generation 7
-    "#);
+    next: `cutover status` shows whether the Envoys agree with it
+    ");
     let many = json!({"services": {
         "shop": {"hosts": ["shop.example.com"], "active": "green", "blue": "a", "green": "b",
                  "override": {"header": "x", "keys": ["k1", "k2"]}},
         "blog": {"hosts": ["blog.example.com"], "active": "blue", "blue": "a", "green": "b",
                  "override": {"header": "x", "unsigned": true}}
     }});
-    assert_run!(lint(&many.to_string()), @r#"
+    assert_run!(lint(&many.to_string()), @"
     exit code: 0
     --- stdout
     it.json: good
       blog: blue active, no generation: each worker switches for itself, anyone may override
       shop: green active, no generation: each worker switches for itself, override signed by k1 or k2
-    "#);
+    next: `cutover explain` shows where a request would go
+    ");
 }
 
 #[test]
@@ -103,6 +106,7 @@ fn a_refusal_is_json_when_asked_for() {
       "error": "cutover.json: active: unknown variant `purple`, expected `blue` or `green`",
       "exit_code": 2,
       "hint": "the filter would refuse it, and keep what it has",
+      "next": "the filter would refuse it, and keep what it has",
       "path": "active",
       "problem": "unknown variant `purple`, expected `blue` or `green`",
       "value": "purple"

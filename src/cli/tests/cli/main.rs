@@ -10,6 +10,7 @@ mod flip;
 mod help;
 mod init;
 mod lint;
+mod output;
 mod preview;
 mod real_envoy;
 mod status;

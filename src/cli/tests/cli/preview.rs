@@ -51,8 +51,10 @@ fn a_signed_preview_carries_a_token() {
       "color": "green",
       "cookie": null,
       "curl": "curl -H 'x-color: green.k1.[EXPIRY].[MAC]' http://127.0.0.1:10000",
+      "exit_code": 0,
       "expires": "[UNTIL]",
       "header": "x-color",
+      "next": null,
       "paths": [],
       "service": "default",
       "value": "green.k1.[EXPIRY].[MAC]"

@@ -51,6 +51,7 @@ fn an_envoy_that_agrees_is_told_so() {
         }
       ],
       "exit_code": 0,
+      "next": null,
       "services": [
         {
           "active": "blue",
@@ -149,7 +150,8 @@ fn without_an_envoy_the_file_alone_is_shown() {
     {
       "error": "there is no file none.json",
       "exit_code": 2,
-      "hint": "`cutover init` writes one; --target file:PATH names another"
+      "hint": "`cutover init` writes one; --target file:PATH names another",
+      "next": "`cutover init` writes one; --target file:PATH names another"
     }
     --- stderr
     error: there is no file none.json
