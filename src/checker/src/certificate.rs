@@ -143,6 +143,21 @@ impl Certificate {
     /// Any difference, named; a history that cannot be read. The file's name may differ.
     pub fn check<R: BufRead>(&self, reader: Reader<R>) -> Result<(), Refused> {
         let again = Self::of(&self.history.file, reader)?;
+        self.compare(&again)
+    }
+
+    /// Compares it with what the history gave when it was judged again.
+    ///
+    /// # Errors
+    /// Any difference, named. The file's name may differ.
+    pub fn compare(&self, again: &Self) -> Result<(), Refused> {
+        let again = Self {
+            history: HistoryFile {
+                file: self.history.file.clone(),
+                ..again.history.clone()
+            },
+            ..again.clone()
+        };
         let (certificate, history) = (
             &self.history.contents.sha256,
             &again.history.contents.sha256,

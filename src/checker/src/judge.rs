@@ -10,7 +10,7 @@ use crate::flips::{self, FlipSummary};
 use crate::order::{self, Ledger, Write};
 use crate::record::{Record, Records};
 use crate::traffic::{Killed, Traffic};
-use crate::verdict::{Counts, Figures, Judgement, Rule, Verdict};
+use crate::verdict::{Conviction, Counts, Figures, Judgement, Rule, Verdict};
 use crate::{Witness, thin};
 
 /// Judges a history.
@@ -83,7 +83,14 @@ impl Judge {
     }
 
     /// Judges what was taken in.
-    pub fn finish(mut self) -> Judgement {
+    pub fn finish(self) -> Judgement {
+        self.finish_telling(&mut |_| {})
+    }
+
+    /// Judges what was taken in, and tells of every request that broke a rule, in no order.
+    ///
+    /// It is told as often as the figures count violations.
+    pub fn finish_telling(mut self, tell: &mut dyn FnMut(Conviction)) -> Judgement {
         self.killed.merge();
         let ranks = self.records.rank();
         let scope = self.header.scope;
@@ -92,7 +99,7 @@ impl Judge {
             .list
             .sort_unstable_by_key(|record| (unit(record.proxy), record.start, record.line));
 
-        let mut ledger = Ledger::new(&self.header, &self.records, &ranks, &self.pushes);
+        let mut ledger = Ledger::new(&self.header, &self.records, &ranks, &self.pushes, tell);
         let requests = count(&self.records.list, &self.killed);
         for record in &self.records.list {
             judge_alone(&mut ledger, record, &self.killed);

@@ -42,5 +42,5 @@ mod witness;
 pub use certificate::{CERTIFICATE, Certificate, HistoryFile, InvalidCertificate, Refused};
 pub use flips::{FlipSummary, Latency};
 pub use judge::{Judge, judge};
-pub use verdict::{Counts, Figures, Judgement, Rule, Verdict};
+pub use verdict::{Conviction, Counts, Figures, Judgement, Rule, Verdict};
 pub use witness::{Evidence, Witness};

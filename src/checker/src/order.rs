@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cutover_history::{Color, Header, Operation, Push, PushKind};
 
 use crate::record::{Ranks, Record, Records};
-use crate::verdict::Rule;
+use crate::verdict::{Conviction, Rule};
 use crate::witness::{Evidence, Witness};
 
 /// The write of one generation in one scope.
@@ -189,7 +189,8 @@ pub(crate) fn judge(ledger: &mut Ledger<'_>, records: &[Record], writes: &[Optio
             } else {
                 &[step.proof]
             };
-            ledger.convict(Rule::Stale, record, proofs);
+            let newer = Some(ledger.ranks.generation(step.rank));
+            ledger.convict_by(Rule::Stale, record, proofs, newer);
         }
     }
     seen
@@ -238,6 +239,7 @@ pub(crate) struct Ledger<'a> {
     pushes: &'a [(u32, Push)],
     counts: BTreeMap<Rule, u64>,
     first: BTreeMap<Rule, (Record, Vec<Proof>)>,
+    tell: &'a mut dyn FnMut(Conviction),
 }
 
 impl<'a> Ledger<'a> {
@@ -246,6 +248,7 @@ impl<'a> Ledger<'a> {
         records: &'a Records,
         ranks: &'a Ranks,
         pushes: &'a [(u32, Push)],
+        tell: &'a mut dyn FnMut(Conviction),
     ) -> Self {
         let (counts, first) = (BTreeMap::new(), BTreeMap::new());
         Self {
@@ -255,10 +258,20 @@ impl<'a> Ledger<'a> {
             pushes,
             counts,
             first,
+            tell,
         }
     }
 
     pub(crate) fn convict(&mut self, rule: Rule, record: &Record, proofs: &[Proof]) {
+        self.convict_by(rule, record, proofs, None);
+    }
+
+    fn convict_by(&mut self, rule: Rule, record: &Record, proofs: &[Proof], newer: Option<u64>) {
+        (self.tell)(Conviction {
+            rule,
+            line: u64::from(record.line),
+            newer,
+        });
         *self.counts.entry(rule).or_default() += 1;
         let sooner = self
             .first

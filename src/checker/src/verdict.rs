@@ -79,6 +79,17 @@ impl Rule {
     }
 }
 
+/// One request that broke a rule. A request that broke several is convicted once for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Conviction {
+    /// Its line in the history, counted from 1.
+    pub line: u64,
+    /// The rule.
+    pub rule: Rule,
+    /// Of a stale read: the newer generation that had been seen or acknowledged before it could begin.
+    pub newer: Option<u64>,
+}
+
 /// A history, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {

@@ -1,6 +1,8 @@
 //! Small histories, written in few words.
 
-use cutover_checker::{Judgement, Rule, Verdict, judge};
+use std::collections::BTreeMap;
+
+use cutover_checker::{Conviction, Judge, Judgement, Rule, Verdict, judge};
 use cutover_history::{
     Color, Decision, Header, Kind, Operation, Outcome, Proxy, Push, PushKind, Request, Scope,
     Versions, Weather, WeatherKind,
@@ -125,9 +127,27 @@ pub(crate) fn killed(proxy: u32, from: u64, until: u64) -> Operation {
     })
 }
 
-/// Judges operations under a header.
+/// Judges operations under a header; whoever is convicted was told of, as often as is counted.
 pub(crate) fn judge_under(header: &Header, operations: &[Operation]) -> Judgement {
-    judge(header, operations.iter().cloned().map(Ok)).unwrap()
+    let judgement = judge(header, operations.iter().cloned().map(Ok)).unwrap();
+    let mut told = BTreeMap::new();
+    for conviction in convictions(header, operations) {
+        *told.entry(conviction.rule).or_insert(0) += 1;
+    }
+    assert_eq!(told, judgement.figures.violations);
+    judgement
+}
+
+/// Every request that broke a rule, by line.
+pub(crate) fn convictions(header: &Header, operations: &[Operation]) -> Vec<Conviction> {
+    let mut judge = Judge::new(header.clone());
+    for operation in operations {
+        judge.add(operation.clone()).unwrap();
+    }
+    let mut convictions = Vec::new();
+    judge.finish_telling(&mut |conviction| convictions.push(conviction));
+    convictions.sort_unstable();
+    convictions
 }
 
 pub(crate) fn judge_each(operations: &[Operation]) -> Judgement {

@@ -1,7 +1,7 @@
 //! Every rule, kept and broken.
 
 use crate::common::*;
-use cutover_checker::{Rule, Verdict};
+use cutover_checker::{Conviction, Rule, Verdict};
 use cutover_history::{Color, Decision, Operation, Outcome, PushKind, Scope};
 
 #[test]
@@ -53,6 +53,29 @@ fn an_older_read_after_a_newer_one_was_seen_is_a_violation() {
     };
     broken(&judge_each(&history(26)), &[(Rule::Stale, 1)]);
     broken(&judge_each(&history(25)), &[]);
+}
+
+#[test]
+fn every_stale_read_is_told_of_with_the_generation_that_convicts_it() {
+    let history = [
+        install(0, 1),
+        flip(0, 2, 20, Some(22)),
+        flip(0, 3, 50, Some(52)),
+        read(0, 23, 25, 1),
+        read(0, 30, 33, 2),
+        read(0, 60, 63, 2),
+        read(0, 61, 64, 1),
+    ];
+    let stale = |line, newer| Conviction {
+        line,
+        rule: Rule::Stale,
+        newer: Some(newer),
+    };
+    assert_eq!(
+        convictions(&header(Scope::Proxy), &history),
+        [stale(5, 2), stale(7, 3), stale(8, 3)]
+    );
+    assert_eq!(convictions(&header(Scope::Proxy), &good()), []);
 }
 
 #[test]
