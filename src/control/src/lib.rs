@@ -5,6 +5,7 @@ mod admin;
 mod document;
 mod endpoint;
 mod flip;
+mod journal;
 mod splice;
 mod status;
 mod target;
@@ -18,6 +19,9 @@ pub use bootstrap::{AccessLog, Bootstrap, FromClients};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, rollback};
+pub use journal::{
+    Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
+};
 pub use resource::ResourceOptions;
 pub use status::{Agreement, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};

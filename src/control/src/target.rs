@@ -176,7 +176,8 @@ impl FileTarget {
         }
     }
 
-    fn beside(&self, before: &str, after: &str) -> PathBuf {
+    /// A file in the same folder, named after this one.
+    pub(crate) fn beside(&self, before: &str, after: &str) -> PathBuf {
         let mut name = OsString::from(before);
         name.push(self.path.file_name().unwrap_or_default());
         name.push(after);
@@ -231,7 +232,7 @@ fn write_beside(beside: &Path, old: &fs::Metadata, bytes: &[u8]) -> io::Result<(
 }
 
 /// Makes a rename outlive a power failure.
-fn sync_folder(file: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -1,0 +1,155 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+use tempfile::TempDir;
+
+fn journal() -> (TempDir, Journal) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cutover.json");
+    fs::write(&path, "{}").unwrap();
+    let journal = Journal::of(&FileTarget::new(path));
+    (folder, journal)
+}
+
+fn state(generation: u64, active: Color) -> State {
+    let generation = Generation::new(generation).ok();
+    State { generation, active }
+}
+
+/// Forth from blue 1 to green 2, by a process that is no more.
+fn begun() -> Entry {
+    let (blue, green) = (state(1, Color::Blue), state(2, Color::Green));
+    let mut entry = Entry::begun("flip", "default", blue, green);
+    entry.by.host = "elsewhere.example".to_owned();
+    entry
+}
+
+fn fates(entries: &[Entry], file: Option<State>) -> Vec<Fate> {
+    let chapters = Chapter::of(entries, |_| file);
+    chapters.into_iter().map(|chapter| chapter.fate).collect()
+}
+
+#[test]
+fn what_is_appended_is_read_again_and_only_the_target_s_readers_may_read_it() {
+    let (folder, journal) = journal();
+    let target = folder.path().join("cutover.json");
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(journal.read().unwrap(), []);
+    let begun = Entry {
+        reason: Some("release 12".to_owned()),
+        ..begun()
+    };
+    let done = begun.ended(Kind::Done, Duration::from_millis(7));
+    journal.append(&begun).unwrap();
+    journal.append(&done).unwrap();
+    let text = fs::read_to_string(journal.path()).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    let read = journal.read().unwrap();
+    let kinds: Vec<_> = read.iter().map(|entry| entry.kind).collect();
+    assert_eq!(kinds, [Kind::Begun, Kind::Done]);
+    assert_eq!(read[0].reason.as_deref(), Some("release 12"));
+    assert_eq!((read[1].to, read[1].milliseconds), (begun.to, Some(7)));
+    assert!(
+        text.contains(r#""from":{"generation":1,"active":"blue"}"#),
+        "{text}"
+    );
+    assert_eq!(fs::metadata(journal.path()).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_torn_line_costs_no_other_line() {
+    let (_folder, journal) = journal();
+    journal.append(&begun()).unwrap();
+    let whole = fs::read(journal.path()).unwrap();
+    let torn = [whole.as_slice(), &whole[..whole.len() / 2]].concat();
+    fs::write(journal.path(), torn).unwrap();
+    assert_eq!(journal.read().unwrap().len(), 1);
+    let done = begun().ended(Kind::Done, Duration::ZERO);
+    journal.append(&done).unwrap();
+    let kinds: Vec<_> = journal.read().unwrap().iter().map(|e| e.kind).collect();
+    assert_eq!(kinds, [Kind::Begun, Kind::Done]);
+}
+
+#[test]
+fn writers_that_race_lose_no_line() {
+    let (_folder, journal) = journal();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..20).for_each(|_| journal.append(&begun()).unwrap()));
+        }
+    });
+    assert_eq!(journal.read().unwrap().len(), 160);
+}
+
+#[test]
+fn a_journal_that_is_a_link_is_not_followed() {
+    let (folder, journal) = journal();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    std::os::unix::fs::symlink(&victim, journal.path()).unwrap();
+    let refused = journal.append(&begun()).unwrap_err();
+    assert!(
+        refused.to_string().contains("cannot be written"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
+#[test]
+fn of_a_beginning_without_an_end_the_file_or_the_next_writer_tells() {
+    let begun = begun();
+    let alone = [begun.clone()];
+    let unknown = |written| vec![Fate::Unknown { written }];
+    assert_eq!(fates(&alone, Some(begun.to)), unknown(Some(true)));
+    assert_eq!(fates(&alone, Some(begun.from)), unknown(Some(false)));
+    assert_eq!(fates(&alone, Some(state(9, Color::Blue))), unknown(None));
+    assert_eq!(fates(&alone, None), unknown(None));
+    let mut next = Entry::begun("flip", "default", begun.from, state(3, Color::Green));
+    next.by.host.clone_from(&begun.by.host);
+    let two = fates(&[begun.clone(), next], Some(state(3, Color::Green)));
+    assert_eq!(
+        two[0],
+        Fate::Unknown {
+            written: Some(false)
+        }
+    );
+    let done = begun.ended(Kind::Done, Duration::ZERO);
+    let ended = fates(&[begun.clone(), done.clone()], None);
+    assert_eq!(ended, [Fate::Noted(Box::new(done))]);
+}
+
+#[test]
+fn a_writer_that_lives_is_under_way() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let mut entry = Entry {
+        by: Author::this_process(),
+        ..begun()
+    };
+    assert!(!entry.by.is_alive_elsewhere());
+    entry.by.pid = child.id();
+    // Another program got that pid: whoever wrote is no more.
+    assert!(!entry.by.is_alive_elsewhere());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!entry.by.is_alive_elsewhere());
+}
+
+#[test]
+fn a_lost_file_is_recalled_as_it_was_last_written() {
+    let begun = begun();
+    assert_eq!(Recalled::of(&[], "default"), None);
+    assert_eq!(Recalled::of(std::slice::from_ref(&begun), "shop"), None);
+    let recalled = |end: Option<Kind>| {
+        let end = end.map(|kind| begun.ended(kind, Duration::ZERO));
+        let lines: Vec<_> = [Some(begun.clone()), end].into_iter().flatten().collect();
+        let recalled = Recalled::of(&lines, "default").unwrap();
+        assert_eq!(recalled.newest, begun.to.generation);
+        (recalled.last, recalled.certain)
+    };
+    assert_eq!(recalled(Some(Kind::Done)), (begun.to, true));
+    assert_eq!(recalled(Some(Kind::Interrupted)), (begun.to, true));
+    assert_eq!(recalled(Some(Kind::Failed)), (begun.from, true));
+    assert_eq!(recalled(None), (begun.to, false));
+}
