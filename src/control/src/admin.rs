@@ -1,5 +1,10 @@
 //! Envoy's admin interface: what a proxy shows of itself.
 
+mod clusters;
+mod running;
+
+pub use clusters::Endpoints;
+
 use crate::{Names, resource::PLUGIN};
 use bytes::Bytes;
 use cutover_core::Color;
@@ -118,40 +123,46 @@ impl Admin {
 
     /// Gets a path, with its query.
     pub async fn get(&self, path: &str) -> Result<Bytes, AdminError> {
+        match self.ask(path).await? {
+            (StatusCode::OK, body) => Ok(body),
+            (status, _) => Err(self.unexpected(format!("{path} gives {status}"))),
+        }
+    }
+
+    /// Gets a path, whatever the status.
+    async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), AdminError> {
         let unreachable = |reason: String| AdminError::Unreachable {
-            address: self.address,
-            reason,
-        };
-        let unexpected = |reason: String| AdminError::Unexpected {
             address: self.address,
             reason,
         };
         let uri = format!("http://{}{path}", self.address);
         let uri: Uri = uri
             .parse()
-            .map_err(|_| unexpected(format!("`{uri}` is no URI")))?;
+            .map_err(|_| self.unexpected(format!("`{uri}` is no URI")))?;
         let request = Request::get(uri)
             .body(Empty::new())
-            .map_err(|e| unexpected(e.to_string()))?;
+            .map_err(|e| self.unexpected(e.to_string()))?;
         let answer = async {
             let response = self.client.request(request).await.map_err(|error| {
                 unreachable(error.source().map_or_else(|| error.to_string(), root_cause))
             })?;
             let status = response.status();
             let body = response.into_body().collect().await;
-            let body = body
-                .map_err(|error| unreachable(error.to_string()))?
-                .to_bytes();
-            match status {
-                StatusCode::OK => Ok(body),
-                _ => Err(unexpected(format!("{path} gives {status}"))),
-            }
+            let body = body.map_err(|error| unreachable(error.to_string()))?;
+            Ok((status, body.to_bytes()))
         };
         let patient = tokio::time::timeout(self.patience, answer).await;
         patient.unwrap_or_else(|_| {
             let waited = self.patience.as_millis();
             Err(unreachable(format!("it said nothing for {waited} ms")))
         })
+    }
+
+    fn unexpected(&self, reason: String) -> AdminError {
+        AdminError::Unexpected {
+            address: self.address,
+            reason,
+        }
     }
 
     /// Asks for the stats of one service, or of all.

@@ -193,6 +193,13 @@ impl Document {
         Self::parse(text.as_bytes()).ok()
     }
 
+    /// The resource in the file, a `TypedExtensionConfig`, as Envoy dumps it.
+    pub(crate) fn resource(&self) -> serde_json::Value {
+        let mut file: serde_json::Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let resource = file.pointer_mut("/resources/0");
+        resource.map(serde_json::Value::take).unwrap_or_default()
+    }
+
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text.clone().into_bytes()

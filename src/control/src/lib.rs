@@ -3,6 +3,7 @@
 
 mod admin;
 mod document;
+mod drift;
 mod endpoint;
 mod flip;
 mod journal;
@@ -14,9 +15,10 @@ mod watch;
 pub mod bootstrap;
 pub mod resource;
 
-pub use admin::{Admin, AdminError, Seen, Stats};
+pub use admin::{Admin, AdminError, Endpoints, Seen, Stats};
 pub use bootstrap::{AccessLog, Bootstrap, FromClients};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
+pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, rollback};
 pub use journal::{
