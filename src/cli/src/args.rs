@@ -1,5 +1,9 @@
 //! What can be said on the command line.
 
+mod place;
+
+pub(crate) use place::{Envoys, Target};
+
 use crate::{
     failure::{Exit, Failure},
     output::{self, Events, Format},
@@ -11,16 +15,8 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
 };
-use cutover_control::FileTarget;
 use cutover_core::Color;
-use std::{
-    env,
-    ffi::OsString,
-    net::{SocketAddr, ToSocketAddrs as _},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -128,86 +124,6 @@ fn said<T: ValueEnum>(arguments: &[OsString], short: Option<&str>, long: &str) -
         })
     })?;
     T::from_str(value, false).ok()
-}
-
-/// Where the configuration lives.
-#[derive(Debug, Args)]
-pub(crate) struct Target {
-    /// Where it lives
-    #[arg(
-        short,
-        long,
-        env = "CUTOVER_TARGET",
-        value_name = "file:PATH",
-        help = "The configuration: file:PATH names the ECDS file that Envoy watches"
-    )]
-    target: Option<String>,
-}
-
-impl Target {
-    /// The file.
-    pub(crate) fn file(&self) -> Result<FileTarget, Failure> {
-        let Some(target) = &self.target else {
-            return Err(Failure::usage("no target was named")
-                .hint("say --target file:PATH, or set CUTOVER_TARGET"));
-        };
-        match target.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(FileTarget::new(path)),
-            Some((scheme, _)) if scheme == "file" || scheme == "k8s" => Err(Failure::usage(
-                format!("`{target}` is not a target that can be used"),
-            )
-            .hint("a target is file:PATH")),
-            _ if target.is_empty() => {
-                Err(Failure::usage("the target is empty").hint("a target is file:PATH"))
-            }
-            _ => Ok(FileTarget::new(target)),
-        }
-    }
-}
-
-/// Which Envoys to ask.
-#[derive(Debug, Args)]
-pub(crate) struct Envoys {
-    /// Admin address of an Envoy; may be given several times, or as a list with commas
-    #[arg(
-        short,
-        long = "admin",
-        env = "CUTOVER_ADMIN",
-        value_name = "HOST:PORT",
-        value_delimiter = ','
-    )]
-    admins: Vec<String>,
-}
-
-impl Envoys {
-    /// The addresses; names are looked up.
-    pub(crate) fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
-        self.admins
-            .iter()
-            .map(|admin| resolve(admin.trim()))
-            .collect()
-    }
-}
-
-fn resolve(admin: &str) -> Result<SocketAddr, Failure> {
-    let bad = |what: &str| {
-        Failure::usage(format!("`{admin}` is not an admin address: {what}"))
-            .hint("an admin address is HOST:PORT, such as 127.0.0.1:9901")
-    };
-    if !admin.contains(':') {
-        return Err(bad("it has no port"));
-    }
-    match admin.to_socket_addrs() {
-        Ok(mut addresses) => addresses
-            .next()
-            .ok_or_else(|| bad("no address belongs to it")),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-            Err(bad("its port is no number up to 65535"))
-        }
-        Err(error) => Err(Failure::environment(format!(
-            "{admin} cannot be looked up: {error}"
-        ))),
-    }
 }
 
 /// What all flips have in common.

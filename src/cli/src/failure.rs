@@ -1,6 +1,6 @@
 //! What goes wrong, in words and as an exit code.
 
-use cutover_control::{FlipError, TargetError, Why};
+use cutover_control::{FlipError, StateError, TargetError, Why};
 use cutover_core::Color;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -105,6 +105,22 @@ impl From<TargetError> for Failure {
             TargetError::Document { .. } => (
                 Exit::Usage,
                 "`cutover lint PATH` checks a file; `cutover init` writes a good one",
+            ),
+        };
+        Self::new(kind, error.to_string()).hint(hint)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let (kind, hint) = match &error {
+            StateError::Taken { .. } => (
+                Exit::Failed,
+                "`cutover status` shows what it does; another --state DIR is another Envoy",
+            ),
+            StateError::Io { .. } => (
+                Exit::Environment,
+                "look at the rights and the space of the state folder; --state DIR names another",
             ),
         };
         Self::new(kind, error.to_string()).hint(hint)

@@ -14,6 +14,7 @@ mod watch;
 
 pub mod bootstrap;
 pub mod resource;
+pub mod state;
 
 pub use admin::{Admin, AdminError, Endpoints, Seen, Stats};
 pub use bootstrap::{AccessLog, Bootstrap, FromClients};
@@ -25,6 +26,7 @@ pub use journal::{
     Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
 };
 pub use resource::ResourceOptions;
+pub use state::{Living, StateError, StateFolder, StateLock};
 pub use status::{Agreement, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
 pub use watch::{Shown, Unshown, Why};

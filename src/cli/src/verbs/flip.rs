@@ -83,7 +83,14 @@ fn envoys(flip: &args::Flip) -> Result<Vec<SocketAddr>, Failure> {
     if flip.no_wait {
         return Ok(vec![]);
     }
-    let admins = flip.envoys.addresses()?;
+    let admins = flip.envoys.addresses(&flip.target)?;
+    if let (true, Some(folder)) = (admins.is_empty(), flip.target.state_folder()?) {
+        let path = folder.path().display();
+        return Err(Failure::usage(format!(
+            "no `cutover up` runs on {path}, so nobody could say that it is done"
+        ))
+        .hint("start it; --no-wait only writes, and the next `cutover up` starts with that"));
+    }
     if admins.is_empty() {
         return Err(
             Failure::usage("no Envoy was named, so nobody could say that it is done")

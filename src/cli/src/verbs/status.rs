@@ -40,7 +40,7 @@ pub(crate) struct Look {
 impl Look {
     pub(crate) async fn run(self) -> Result<Report, Failure> {
         let target = self.target.file()?;
-        let admins = self.envoys.addresses()?;
+        let admins = self.envoys.addresses(&self.target)?;
         let status = status(&target, self.service.as_deref(), &admins).await?;
         let services: Vec<_> = (status.plan.services().iter().map(AsRef::as_ref))
             .filter(|service| {

@@ -11,6 +11,7 @@ mod help;
 mod init;
 mod lint;
 mod output;
+mod place;
 mod preview;
 mod real_envoy;
 mod status;

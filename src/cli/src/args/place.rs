@@ -1,0 +1,230 @@
+//! Which configuration is meant, and which Envoys: as named, else the state folder of `cutover up`.
+
+use crate::failure::Failure;
+use clap::Args;
+use cutover_control::{FileTarget, Living, StateFolder};
+use std::{
+    env,
+    ffi::OsStr,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::{Path, PathBuf},
+};
+
+const TARGET: &str = "CUTOVER_TARGET";
+const STATE: &str = "CUTOVER_STATE";
+const ADMIN: &str = "CUTOVER_ADMIN";
+
+/// Where the configuration lives.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Where it lives
+    #[arg(
+        short,
+        long,
+        env = TARGET,
+        value_name = "file:PATH",
+        help = "The configuration: file:PATH names the ECDS file that Envoy watches"
+    )]
+    target: Option<String>,
+    #[command(flatten)]
+    state: State,
+}
+
+/// The folder of `cutover up`.
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    /// The state folder of `cutover up`: its configuration and its Envoy are meant where no other is
+    /// named [default: ~/.local/state/cutover]
+    #[arg(long, env = STATE, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Which Envoys to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Envoys {
+    /// Admin address of an Envoy; may be given several times, or as a list with commas
+    #[arg(
+        short,
+        long = "admin",
+        env = ADMIN,
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    admins: Vec<String>,
+}
+
+/// How something came to be named; the later wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Nowhere,
+    Environment,
+    CommandLine,
+}
+
+impl Named {
+    /// The parser takes a variable for an option that was said; here the two are told apart.
+    fn of(value: Option<&OsStr>, variable: &str) -> Self {
+        match value {
+            None => Self::Nowhere,
+            Some(value) if env::var_os(variable).as_deref() == Some(value) => Self::Environment,
+            Some(_) => Self::CommandLine,
+        }
+    }
+}
+
+/// What was found to be meant.
+enum Place {
+    Target(FileTarget),
+    State(StateFolder),
+}
+
+impl State {
+    /// The folder: as named, else the usual one.
+    pub(crate) fn folder(&self) -> Result<StateFolder, Failure> {
+        let named = self.state.as_ref().map(StateFolder::new);
+        named
+            .or_else(|| StateFolder::usual(|name| env::var_os(name)))
+            .ok_or_else(|| {
+                Failure::usage("there is no home folder to keep a state folder in")
+                    .hint("say --state DIR, or set CUTOVER_STATE")
+            })
+    }
+
+    fn named(&self) -> Named {
+        Named::of(self.state.as_ref().map(|path| path.as_os_str()), STATE)
+    }
+}
+
+impl Target {
+    /// The file.
+    pub(crate) fn file(&self) -> Result<FileTarget, Failure> {
+        let folder = match self.place()? {
+            Place::Target(target) => return Ok(target),
+            Place::State(folder) => folder,
+        };
+        let target = folder.target();
+        // A file that is there, but cannot be looked at, is told by whoever reads it.
+        if target.path().try_exists().unwrap_or(true) {
+            return Ok(target);
+        }
+        let path = folder.path().display();
+        Err(match self.state.named() {
+            Named::Nowhere => Failure::usage(format!(
+                "no target was named, and no `cutover up` has run on {path}"
+            ))
+            .hint("say --target file:PATH or --state DIR, or start `cutover up`"),
+            _ => Failure::usage(format!("no `cutover up` has run on {path}"))
+                .hint("--state names the folder of a `cutover up`; --target file:PATH a file"),
+        })
+    }
+
+    /// The state folder, where that and no other target is meant.
+    pub(crate) fn state_folder(&self) -> Result<Option<StateFolder>, Failure> {
+        Ok(match self.place()? {
+            Place::State(folder) => Some(folder),
+            Place::Target(_) => None,
+        })
+    }
+
+    /// The `up` that lives on the target's folder.
+    pub(crate) fn running(&self) -> Result<Option<Living>, Failure> {
+        let folder = match self.place()? {
+            Place::State(folder) => folder,
+            Place::Target(target) => StateFolder::of(&target),
+        };
+        Ok(folder.running()?)
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
+        let target = Named::of(self.target.as_ref().map(OsStr::new), TARGET);
+        let state = self.state.named();
+        match &self.target {
+            Some(text) if target > state => Ok(Place::Target(parse(text)?)),
+            Some(text) if target == state => {
+                let (file, folder) = (parse(text)?, self.state.folder()?);
+                if same(file.path(), folder.target().path()) {
+                    return Ok(Place::State(folder));
+                }
+                let (file, folder) = (file.path().display(), folder.path().display());
+                Err(Failure::usage(format!(
+                    "both a target, {file}, and a state folder, {folder}, are named"
+                ))
+                .hint("leave one of --target and --state out, or unset CUTOVER_TARGET or CUTOVER_STATE"))
+            }
+            None if state == Named::Nowhere => match StateFolder::usual(|name| env::var_os(name)) {
+                Some(folder) => Ok(Place::State(folder)),
+                None => Err(Failure::usage("no target was named")
+                    .hint("say --target file:PATH, or set CUTOVER_TARGET")),
+            },
+            _ => Ok(Place::State(self.state.folder()?)),
+        }
+    }
+}
+
+fn parse(target: &str) -> Result<FileTarget, Failure> {
+    match target.split_once(':') {
+        Some(("file", path)) if !path.is_empty() => Ok(FileTarget::new(path)),
+        Some((scheme, _)) if scheme == "file" || scheme == "k8s" => Err(Failure::usage(format!(
+            "`{target}` is not a target that can be used"
+        ))
+        .hint("a target is file:PATH")),
+        _ if target.is_empty() => {
+            Err(Failure::usage("the target is empty").hint("a target is file:PATH"))
+        }
+        _ => Ok(FileTarget::new(target)),
+    }
+}
+
+/// True for two names of one file.
+fn same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+impl Envoys {
+    /// The addresses, names being looked up; without any, that of the `up` which lives on the
+    /// target's folder. A state folder that is named where the Envoys are not (they come from the
+    /// environment) means its own.
+    pub(crate) fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+        let said = self.admins.join(",");
+        let named = Named::of(self.admins.first().map(|_| OsStr::new(&said)), ADMIN);
+        let folder_is_said = target.state.named() == Named::CommandLine;
+        if named == Named::CommandLine || (named == Named::Environment && !folder_is_said) {
+            return self.admins.iter().map(|a| resolve(a.trim())).collect();
+        }
+        let Some(up) = target.running()? else {
+            return Ok(vec![]);
+        };
+        match up.admin {
+            Some(address) => Ok(vec![address]),
+            None => Err(Failure::environment(format!(
+                "`cutover up` ({}) has not started its Envoy yet",
+                up.holder
+            ))
+            .hint("it says `ready` when it has; then try again")),
+        }
+    }
+}
+
+fn resolve(admin: &str) -> Result<SocketAddr, Failure> {
+    let bad = |what: &str| {
+        Failure::usage(format!("`{admin}` is not an admin address: {what}"))
+            .hint("an admin address is HOST:PORT, such as 127.0.0.1:9901")
+    };
+    if !admin.contains(':') {
+        return Err(bad("it has no port"));
+    }
+    match admin.to_socket_addrs() {
+        Ok(mut addresses) => addresses
+            .next()
+            .ok_or_else(|| bad("no address belongs to it")),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            Err(bad("its port is no number up to 65535"))
+        }
+        Err(error) => Err(Failure::environment(format!(
+            "{admin} cannot be looked up: {error}"
+        ))),
+    }
+}
