@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """A shop in two versions: `shop.py v1` and `shop.py v2`, each on a free port of the loopback address.
 
-The first line that it prints is its address. It answers every path with one line that says which version
-served it, and what Cutover had decided (the request header x-cutover-decision).
+`shop.py v1:8081 v2:8082` runs both, on these ports. It prints an address a line. It answers every path with one
+line that says which version served it, and what Cutover had decided (the request header x-cutover-decision).
 """
 
 import http.server
 import signal
 import sys
+import threading
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -28,15 +29,26 @@ class Shop(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def main():
-    if sys.argv[1:] not in (["v1"], ["v2"]):
-        sys.exit("usage: shop.py v1|v2")
-    Shop.version = sys.argv[1]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+def serve(version, port):
+    shop = type(version, (Shop,), {"version": version})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port or 0)), shop)
     server.daemon_threads = True
     print("%s:%d" % server.server_address, flush=True)
+    return server
+
+
+def main():
+    shops = [argument.partition(":") for argument in sys.argv[1:]]
+    if not shops or any(version not in ("v1", "v2") for version, _, _ in shops):
+        sys.exit("usage: shop.py v1|v2[:PORT]…")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server.serve_forever()
+    servers = [serve(version, port) for version, _, port in shops]
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        servers[0].serve_forever()
+    except KeyboardInterrupt:
+        pass
 
 
 if __name__ == "__main__":
