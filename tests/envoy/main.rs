@@ -13,6 +13,7 @@ mod configuration;
 mod done;
 mod generations;
 mod hosts;
+mod module;
 mod overrides;
 mod shown;
 mod stage;

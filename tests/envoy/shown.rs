@@ -105,7 +105,14 @@ async fn prometheus_has_the_metrics_that_the_documentation_lists() {
     stage.push(json!({})).await;
 
     let documented = documented();
-    assert_eq!(documented.len(), 7, "{documented:?}");
+    assert_eq!(documented.len(), 9, "{documented:?}");
+    let text = stage.admin("/stats").await;
+    let number = |name: &str| {
+        let name = format!("wasmcustom.cutover.plugin.cutover.{name}: ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap().to_owned()
+    };
+    let (version, build) = (number("module_version"), number("module_build"));
     for (name, by_service) in documented {
         let labels = if by_service {
             r#"{cutover_plugin="cutover",cutover_service="default"}"#
@@ -115,6 +122,8 @@ async fn prometheus_has_the_metrics_that_the_documentation_lists() {
         let (kind, value) = match name.as_str() {
             "cutover_generation" => ("gauge", "1763722800000"),
             "cutover_active" => ("gauge", "1"),
+            "cutover_module_version" => ("gauge", version.as_str()),
+            "cutover_module_build" => ("gauge", build.as_str()),
             _ => ("counter", "1"),
         };
         let expect = format!("# TYPE {name} {kind}\n{name}{labels} {value}\n");

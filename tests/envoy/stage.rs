@@ -108,6 +108,11 @@ impl Stage {
         resource(&self.module, &self.keys, configuration)
     }
 
+    /// The same, with another module.
+    pub(crate) fn file_with(&self, module: &Path, configuration: Value) -> String {
+        resource(module, &self.keys, configuration)
+    }
+
     /// Pushes a plugin configuration, and returns when Envoy's main thread is through with it.
     pub(crate) async fn push(&self, configuration: Value) {
         self.lay(self.file(configuration).as_bytes()).await;

@@ -5,6 +5,9 @@
 //! others are removed, with the code that nothing else reaches. A module that imports more than
 //! [`IMPORTS`] is refused, as a proxy need not have it: host functions of the proxy-wasm ABI 0.2.1 (of
 //! which the SDK's traits mention more than the filter calls) and the part of WASI that proxies offer.
+//!
+//! At last the module gets its build id, the first eight bytes of the SHA-256 of all the rest: where the
+//! filter reads it (`src/core/src/identity.rs`), and in a custom section, where tools do.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -22,6 +25,12 @@ const EXPORTS: &[&str] = &[
     "proxy_on_request_headers",
     "proxy_on_response_headers",
 ];
+
+/// What the filter has in the place of a build id: a mark, and eight bytes to overwrite.
+const STAMP: &[u8] = b"cutover.build.id--------";
+
+/// The custom section with version and build id.
+const SECTION: &str = "cutover.build";
 
 const IMPORTS: &[&str] = &[
     "env.proxy_add_header_map_value",
@@ -115,14 +124,71 @@ fn pack(from: &str, to: &str) -> Result<String, Box<dyn Error>> {
     if !unknown.is_empty() {
         return Err(format!("{from} imports what a proxy need not have: {unknown:?}").into());
     }
-    let bytes = module.emit_wasm();
+    let mut bytes = module.emit_wasm();
+    let build = stamp(&mut bytes).ok_or_else(|| format!("{from} has no place for a build id"))?;
     // Left alone where it is the same: what is built from it is then not built again.
     if fs::read(to).ok().as_deref() != Some(&bytes) {
         fs::write(to, &bytes)?;
     }
-    let mut digest = String::new();
-    for byte in Sha256::digest(&bytes) {
-        write!(digest, "{byte:02x}")?;
+    let digest = hex(&Sha256::digest(&bytes));
+    Ok(format!(
+        "{to}: build {build}, {} bytes, sha256 {digest}",
+        bytes.len()
+    ))
+}
+
+/// Writes the build id into the module. None if it has not exactly one place for it.
+fn stamp(module: &mut Vec<u8>) -> Option<String> {
+    let digest = Sha256::digest(&*module);
+    let id = digest.get(..8)?;
+    let mut places = module.windows(STAMP.len()).enumerate();
+    let mut place = || places.find_map(|(at, bytes)| (bytes == STAMP).then_some(at + STAMP.len()));
+    let (end, None) = (place()?, place()) else {
+        return None;
+    };
+    module.get_mut(end - id.len()..end)?.copy_from_slice(id);
+    let build = hex(id);
+    let content = format!(
+        r#"{{"version": "{}", "build": "{build}"}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    let [name_length, content_length] = [SECTION.len(), content.len()].map(u8::try_from);
+    // Lengths below 128 are one byte in a module.
+    let section_length =
+        1 + name_length.ok()? + content_length.ok().filter(|length| *length < 100)?;
+    module.extend([0, section_length, name_length.ok()?]);
+    module.extend(SECTION.bytes().chain(content.bytes()));
+    Some(build)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _infallible = write!(text, "{byte:02x}");
     }
-    Ok(format!("{to}: {} bytes, sha256 {digest}", bytes.len()))
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_id_is_of_the_content_and_stands_in_two_places() {
+        let whole = |content: &[u8]| [b"\0asm", content, STAMP, b"."].concat();
+        let mut module = whole(b"one");
+        let build = stamp(&mut module).unwrap();
+        assert_eq!(build, hex(&Sha256::digest(whole(b"one"))[..8]));
+        let text = String::from_utf8_lossy(&module).into_owned();
+        assert!(!text.contains("--------"), "{text}");
+        assert!(text.contains(&format!(r#""build": "{build}""#)), "{text}");
+        assert_ne!(stamp(&mut whole(b"two")), Some(build.clone()));
+        assert_eq!(stamp(&mut whole(b"one")), Some(build));
+    }
+
+    #[test]
+    fn without_exactly_one_place_there_is_no_build_id() {
+        assert_eq!(stamp(&mut b"\0asm".to_vec()), None);
+        assert_eq!(stamp(&mut [STAMP, STAMP].concat()), None);
+    }
 }

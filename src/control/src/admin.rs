@@ -5,7 +5,7 @@ mod running;
 
 pub use clusters::Endpoints;
 
-use crate::{Names, resource::PLUGIN};
+use crate::{ModuleId, Names, resource::PLUGIN};
 use bytes::Bytes;
 use cutover_core::Color;
 use http_body_util::{BodyExt as _, Empty};
@@ -55,6 +55,8 @@ pub struct Stats {
     pub has_filter: bool,
     /// By name. A service without any stat is absent.
     pub services: BTreeMap<String, Seen>,
+    /// The module that runs. None where no configuration was accepted, or the module is too old to tell.
+    pub module: Option<ModuleId>,
     /// Configurations that the filter refused.
     pub config_refused: u64,
     /// Files that Envoy refused (`update_rejected`): a configuration that the filter refused, or a
@@ -170,7 +172,7 @@ impl Admin {
         let (filter, plugin) = (escaped(&self.names.filter), escaped(&self.names.plugin));
         let service = service.map_or_else(|| ".+".to_owned(), escaped);
         let regex = format!(
-            r"^(wasmcustom\.cutover\.plugin\.{plugin}\.(service\.{service}\.[a-z_]+|config_refused)|extension_config_discovery\.http_filter\.{filter}\.(version_text|update_rejected|config_fail))$"
+            r"^(wasmcustom\.cutover\.plugin\.{plugin}\.(service\.{service}\.[a-z_]+|config_refused|module_version|module_build)|extension_config_discovery\.http_filter\.{filter}\.(version_text|update_rejected|config_fail))$"
         );
         let text = self
             .get(&format!("/stats?filter={}", percent_encoded(&regex)))
@@ -233,6 +235,7 @@ impl Admin {
             self.names.filter
         );
         let mut stats = Stats::default();
+        let (mut version, mut build) = (0, 0);
         for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
             let number = value.parse::<u64>().unwrap_or_default();
             if let Some(name) = name.strip_prefix(&ecds) {
@@ -244,8 +247,11 @@ impl Admin {
                     _ => {}
                 }
             } else if let Some(name) = name.strip_prefix(&ours) {
-                if name == "config_refused" {
-                    stats.config_refused = number;
+                match name {
+                    "config_refused" => stats.config_refused = number,
+                    "module_version" => version = number,
+                    "module_build" => build = number,
+                    _ => {}
                 }
                 let of_service = name
                     .strip_prefix("service.")
@@ -259,6 +265,7 @@ impl Admin {
                 }
             }
         }
+        stats.module = ModuleId::of_gauges(version, build);
         stats.version = stats.version.filter(|version| !version.is_empty());
         stats
     }
@@ -320,6 +327,8 @@ mod tests {
             "extension_config_discovery.http_filter.cutover.config_fail: 2\n",
             "extension_config_discovery.http_filter.cutover.update_rejected: 1\n",
             "wasmcustom.cutover.plugin.cutover.config_refused: 3\n",
+            "wasmcustom.cutover.plugin.cutover.module_version: 1002003\n",
+            "wasmcustom.cutover.plugin.cutover.module_build: 10\n",
             "wasmcustom.cutover.plugin.cutover.service.default.active: 2\n",
             "wasmcustom.cutover.plugin.cutover.service.default.generation: 1763722800000\n",
             "wasmcustom.cutover.plugin.cutover.service.a.b.stale: 4\n",
@@ -338,6 +347,7 @@ mod tests {
         assert_eq!(stats.services.get("a.b"), Some(&dotted));
         assert_eq!(stats.services.len(), 2);
         assert_eq!(stats.version.as_deref(), Some("7"));
+        assert_eq!(stats.module.unwrap().to_string(), "1.2.3 (00000000000a)");
         assert_eq!(
             (
                 stats.update_rejected,

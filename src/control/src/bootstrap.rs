@@ -156,7 +156,7 @@ admin:
 stats_config:
   stats_tags:
     - tag_name: cutover_plugin
-      regex: '^wasmcustom\.cutover\.(plugin\.(.+?)\.)(?:service\..+|config_refused)$'
+      regex: '^wasmcustom\.cutover\.(plugin\.(.+?)\.)(?:service\..+|config_refused|module_[a-z]+)$'
     - tag_name: cutover_service
       regex: '^wasmcustom\.cutover\.plugin\..+?\.(service\.(.+)\.)[a-z_]+$'
 

@@ -7,6 +7,7 @@ mod drift;
 mod endpoint;
 mod flip;
 mod journal;
+mod module_id;
 mod splice;
 mod status;
 mod target;
@@ -25,6 +26,7 @@ pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, 
 pub use journal::{
     Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
 };
+pub use module_id::ModuleId;
 pub use resource::ResourceOptions;
 pub use state::{Living, StateError, StateFolder, StateLock};
 pub use status::{Agreement, ProxyStatus, Shows, Status, status};

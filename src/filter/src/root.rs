@@ -2,7 +2,9 @@
 
 use crate::{metrics, stream::Stream};
 use cutover_abi as host;
-use cutover_core::{Color, Generation, Merge, Plan, Pushes, Register, Ruled, Service, merge};
+use cutover_core::{
+    Color, Generation, Merge, Plan, Pushes, Register, Ruled, Service, identity, merge,
+};
 use log::{error, info, warn};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -51,6 +53,9 @@ impl RootContext for Root {
                 for service in plan.services_mut() {
                     let obeyed = switch(&plugin, service);
                     keep_newest(service, obeyed);
+                }
+                for (what, value) in identity() {
+                    metrics::gauge(format!("cutover.plugin.{plugin}.{what}"), value);
                 }
                 self.plan = Rc::new(plan);
                 self.plugin = plugin.into();
