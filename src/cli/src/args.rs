@@ -69,6 +69,11 @@ pub(crate) struct Cli {
 #[derive(Debug)]
 pub(crate) struct Refused(clap::Error);
 
+/// All that can be said on the command line.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads the command line.
 pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
@@ -77,7 +82,7 @@ pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     };
-    let matches = Cli::command().color(colors).try_get_matches();
+    let matches = command().color(colors).try_get_matches();
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     cli.map(|cli| (Events::new(cli.output, cli.color), cli.verb))
         .map_err(Refused)

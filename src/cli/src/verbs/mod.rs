@@ -1,9 +1,11 @@
 //! One file per verb: arguments in, a report out.
 
 mod check;
+mod completions;
 mod flip;
 mod init;
 mod lint;
+mod man;
 mod preview;
 mod status;
 mod verify;
@@ -36,6 +38,10 @@ pub(crate) enum Verb {
     Verify(verify::Verify),
     /// Judge a history or a certificate again, offline
     Check(check::Check),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write those of all verbs into a folder
+    Man(man::Manual),
 }
 
 /// Does it, and tells on the way what happens.
@@ -49,6 +55,8 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Preview(preview) => preview::run(&preview),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),
+        Verb::Completions(completions) => Ok(completions.run()),
+        Verb::Man(manual) => manual.run(),
     }
 }
 

@@ -6,10 +6,12 @@
 )]
 
 mod check;
+mod completions;
 mod flip;
 mod help;
 mod init;
 mod lint;
+mod man;
 mod output;
 mod place;
 mod preview;
