@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A shop in two versions: `shop.py v1` and `shop.py v2`, each on a free port of the loopback address.
 
-`shop.py v1:8081 v2:8082` runs both, on these ports. It prints an address a line. It answers every path with one
+`shop.py v1:8081 v2:8082` runs both, on these ports; `v1:0.0.0.0:8081` takes requests of others too. It prints an address a line. It answers every path with one
 line that says which version served it, and what Cutover had decided (the request header x-cutover-decision).
 """
 
@@ -29,9 +29,10 @@ class Shop(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def serve(version, port):
+def serve(version, address):
     shop = type(version, (Shop,), {"version": version})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port or 0)), shop)
+    ip, _, port = address.rpartition(":")
+    server = http.server.ThreadingHTTPServer((ip or "127.0.0.1", int(port or 0)), shop)
     server.daemon_threads = True
     print("%s:%d" % server.server_address, flush=True)
     return server
@@ -40,9 +41,9 @@ def serve(version, port):
 def main():
     shops = [argument.partition(":") for argument in sys.argv[1:]]
     if not shops or any(version not in ("v1", "v2") for version, _, _ in shops):
-        sys.exit("usage: shop.py v1|v2[:PORT]…")
+        sys.exit("usage: shop.py v1|v2[:[IP:]PORT]…")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    servers = [serve(version, port) for version, _, port in shops]
+    servers = [serve(version, address) for version, _, address in shops]
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
