@@ -1,6 +1,6 @@
 //! Where the tests find things.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 /// The top of the checkout.
 pub fn root() -> PathBuf {
@@ -63,4 +63,23 @@ fn made(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Holds a committed file equal to what was generated; with `CUTOVER_UPDATE` set it is written instead.
+///
+/// # Panics
+///
+/// When it is another, and when it cannot be written.
+#[track_caller]
+pub fn assert_generated(name: &str, generated: &str) {
+    let (path, generated) = (root().join(name), generated.trim_end().to_owned() + "\n");
+    if std::env::var_os("CUTOVER_UPDATE").is_some() {
+        let written = fs::write(&path, &generated);
+        assert!(written.is_ok(), "{name} cannot be written");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "{name} is stale: run this test with CUTOVER_UPDATE=1"
+    );
 }

@@ -16,6 +16,7 @@ mod output;
 mod place;
 mod preview;
 mod real_envoy;
+mod reference;
 mod status;
 mod support;
 
