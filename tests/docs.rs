@@ -115,3 +115,49 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+/// All keys of a JSON value, those of objects in objects too.
+fn keys(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+    for (key, member) in value.as_object().into_iter().flatten() {
+        into.insert(key.clone());
+        keys(member, into);
+    }
+    for member in value.as_array().into_iter().flatten() {
+        keys(member, into);
+    }
+}
+
+#[test]
+fn the_page_on_certificates_names_every_field_and_every_rule() {
+    use cutover_checker::{Certificate, Rule};
+    let page = |name: &str| fs::read_to_string(cutover_tests::root().join(name)).unwrap();
+    let history = page("docs/history.md");
+    let example = history.split("```jsonl\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let reader = cutover_history::Reader::new(example.as_bytes()).unwrap();
+    let certificate = Certificate::of("history.jsonl", reader).unwrap();
+    let mut fields = BTreeSet::new();
+    keys(&serde_json::to_value(certificate).unwrap(), &mut fields);
+    assert!(fields.contains("rate_at_most_ppb") && fields.contains("p999_ns"));
+
+    let page = page("docs/certificate.md");
+    let in_backticks = page.split('`').skip(1).step_by(2);
+    let words =
+        in_backticks.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let named: BTreeSet<_> = words.collect();
+    for field in &fields {
+        assert!(named.contains(field.as_str()), "{field} is missing");
+    }
+    for rule in [
+        Rule::Unpushed,
+        Rule::Early,
+        Rule::Stale,
+        Rule::Recolored,
+        Rule::Misrouted,
+        Rule::Redecided,
+        Rule::Undecided,
+        Rule::Failed,
+    ] {
+        assert!(page.contains(rule.sentence()), "{}", rule.sentence());
+    }
+}

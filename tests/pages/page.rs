@@ -67,11 +67,15 @@ pub(crate) fn parse(text: &str) -> Result<Page, String> {
             }
             continue;
         };
-        let body = lines
-            .iter()
-            .skip(at)
-            .take_while(|line| line.trim() != "```");
-        let body: Vec<_> = body.copied().collect();
+        // A block may stand in a list.
+        let indent = line.get(..line.len() - line.trim_start().len());
+        let body = lines.iter().skip(at);
+        let body = body.take_while(|line| line.trim() != "```");
+        let body = body.map(|line| {
+            line.strip_prefix(indent.unwrap_or_default())
+                .unwrap_or(line)
+        });
+        let body: Vec<_> = body.collect();
         at += body.len() + 1;
         let marks = std::mem::take(&mut marks);
         if matches!(language, "sh" | "bash" | "shell" | "zsh" | "shell-session") {
