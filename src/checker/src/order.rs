@@ -189,8 +189,7 @@ pub(crate) fn judge(ledger: &mut Ledger<'_>, records: &[Record], writes: &[Optio
             } else {
                 &[step.proof]
             };
-            let newer = Some(ledger.ranks.generation(step.rank));
-            ledger.convict_by(Rule::Stale, record, proofs, newer);
+            ledger.convict(Rule::Stale, record, proofs);
         }
     }
     seen
@@ -263,14 +262,9 @@ impl<'a> Ledger<'a> {
     }
 
     pub(crate) fn convict(&mut self, rule: Rule, record: &Record, proofs: &[Proof]) {
-        self.convict_by(rule, record, proofs, None);
-    }
-
-    fn convict_by(&mut self, rule: Rule, record: &Record, proofs: &[Proof], newer: Option<u64>) {
         (self.tell)(Conviction {
             rule,
             line: u64::from(record.line),
-            newer,
         });
         *self.counts.entry(rule).or_default() += 1;
         let sooner = self

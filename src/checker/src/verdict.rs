@@ -86,8 +86,6 @@ pub struct Conviction {
     pub line: u64,
     /// The rule.
     pub rule: Rule,
-    /// Of a stale read: the newer generation that had been seen or acknowledged before it could begin.
-    pub newer: Option<u64>,
 }
 
 /// A history, judged.

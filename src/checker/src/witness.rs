@@ -35,8 +35,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// First and last instant; no last one when it was never acknowledged.
-    fn interval(&self) -> (u64, Option<u64>) {
+    /// First and last instant, ns; no last one when it was never acknowledged.
+    pub fn interval(&self) -> (u64, Option<u64>) {
         match &self.operation {
             Operation::Request(request) => (request.start, Some(request.end)),
             Operation::Push(push) => (push.invoked, push.acknowledged),
@@ -49,7 +49,8 @@ impl Evidence {
         self.interval().0
     }
 
-    fn label(&self) -> String {
+    /// Line, proxy, and what it was.
+    pub fn label(&self) -> String {
         let what = match &self.operation {
             Operation::Request(request) => request_label(request),
             Operation::Push(push) => push_label(push),

@@ -6,6 +6,7 @@ mod failure;
 mod module;
 mod output;
 mod paint;
+mod picture;
 mod proof;
 mod table;
 mod verbs;

@@ -3,11 +3,12 @@
 use crate::{
     failure::{Exit, Failure},
     output::Report,
-    proof,
+    picture, proof,
 };
 use clap::Args;
 use cutover_checker::{Certificate, Refused};
 use cutover_history::{InvalidHistory, Reader};
+use cutover_report::Judged;
 use serde_json::{Value, json};
 use std::{
     fs::File,
@@ -19,6 +20,7 @@ const EXAMPLE: &str = "\
 Example:
   cutover check cutover-verify/certificate.json
   cutover check cutover-verify/history.jsonl -o json | jq .verdict
+  cutover check cutover-verify/history.jsonl --report pictures
 
 A certificate is checked against its history, which lies beside it: all of it is judged and counted
 again. A history that differs by one byte is refused, and so is a certificate that says anything else.
@@ -34,6 +36,9 @@ pub(crate) struct Check {
     /// The certificate's history, if it does not lie beside it under its own name
     #[arg(long, value_name = "PATH")]
     history: Option<PathBuf>,
+    /// Draw the run: one page, report.html, in this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 impl Check {
@@ -46,10 +51,11 @@ impl Check {
                 ));
             }
             let name = name_of(&self.file);
-            let certificate = Reader::new(file)
-                .and_then(|reader| Certificate::of(&name, reader))
+            let judged = Reader::new(file)
+                .and_then(|reader| Judged::of(&name, reader))
                 .map_err(|invalid| not_a_history(&self.file, &invalid))?;
-            return Ok(report(&certificate, "history", String::new()));
+            let page = self.draw(&judged, &self.file)?;
+            return Ok(report(&judged.certificate, "history", "", page.as_deref()));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| {
@@ -68,30 +74,51 @@ impl Check {
             hint: Some("--history PATH names the certificate's history".to_owned()),
             ..missing
         })?;
-        Reader::new(history)
+        let name = &certificate.history.file;
+        let judged = Reader::new(history)
+            .and_then(|reader| Judged::of(name, reader))
             .map_err(Refused::from)
-            .and_then(|reader| certificate.check(reader))
+            .and_then(|judged| certificate.compare(&judged.certificate).map(|()| judged))
             .map_err(|refused| {
                 let message = format!("{} is refused: {refused}", self.file.display());
                 Failure::new(Exit::Failed, message)
                     .hint("the certificate or its history was changed; make the run again")
                     .details(json!({ "stands": false }))
             })?;
+        let page = self.draw(&judged, &path)?;
         let stands = format!(
             "The certificate stands: {} gives the same again.\n\n",
             path.display()
         );
-        Ok(report(&certificate, "certificate", stands))
+        Ok(report(
+            &certificate,
+            "certificate",
+            &stands,
+            page.as_deref(),
+        ))
+    }
+
+    fn draw(&self, judged: &Judged, history: &Path) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = &self.report else {
+            return Ok(None);
+        };
+        picture::folder(folder)?;
+        picture::draw(judged, history, folder).map(Some)
     }
 }
 
-fn report(certificate: &Certificate, kind: &str, head: String) -> Report {
+fn report(certificate: &Certificate, kind: &str, head: &str, page: Option<&Path>) -> Report {
     let exit = proof::exit(&certificate.verdict);
     let mut json = as_json(certificate);
     if let Some(object) = json.as_object_mut() {
         object.insert("checked".to_owned(), kind.into());
+        if let Some(page) = page {
+            object.insert("report_file".to_owned(), page.display().to_string().into());
+        }
     }
-    Report::new(exit, head + &proof::in_words(certificate), json)
+    let page = page.map_or_else(String::new, |page| format!("\nreport: {}", page.display()));
+    let text = format!("{head}{}{page}", proof::in_words(certificate));
+    Report::new(exit, text, json)
 }
 
 /// A certificate as JSON.

@@ -7,12 +7,13 @@ use crate::{
     failure::Failure,
     module::module,
     output::{Events, Report, say},
-    proof,
+    picture, proof,
 };
 use clap::{Args, ValueEnum};
 use cutover_checker::Certificate;
 use cutover_harness::{CancellationToken, Phase, Plan, Progress, RunError, Snapshot, Summary};
 use cutover_history::{Reader, Scope};
+use cutover_report::Judged;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::{
@@ -86,6 +87,9 @@ pub(crate) struct Verify {
     /// Where history.jsonl and certificate.json go; older ones there are replaced
     #[arg(long, value_name = "DIR", default_value = "cutover-verify")]
     out: PathBuf,
+    /// Draw the run: one page, report.html, in this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 /// Over what one order of generations is claimed.
@@ -107,6 +111,9 @@ impl Verify {
                 .hint("--out DIR names another folder")
         };
         fs::create_dir_all(&self.out).map_err(|error| cannot(&self.out, &error))?;
+        if let Some(report) = &self.report {
+            picture::folder(report)?;
+        }
         let folder = tempfile::tempdir().map_err(|error| cannot(&env::temp_dir(), &error))?;
         let file = folder.path().join("cutover.wasm");
         fs::write(&file, &module).map_err(|error| cannot(&file, &error))?;
@@ -123,11 +130,16 @@ impl Verify {
             let details = json!({ "trouble": trouble });
             events.emit("trouble", details, &format!("note: {trouble}"));
         }
-        let certificate = certify(&history)?;
+        let judged = certify(&history)?;
+        let certificate = &judged.certificate;
         let path = self.out.join("certificate.json");
-        fs::write(&path, format!("{:#}\n", as_json(&certificate)))
+        fs::write(&path, format!("{:#}\n", as_json(certificate)))
             .map_err(|error| cannot(&path, &error))?;
-        Ok(self.report(&certificate, &summary, &path, seed))
+        let page = match &self.report {
+            Some(folder) => Some(picture::draw(&judged, &history, folder)?),
+            None => None,
+        };
+        Ok(self.report(certificate, &summary, &path, page.as_deref(), seed))
     }
 
     fn plan(&self, envoy: PathBuf, module: PathBuf, history: &Path, seed: u64) -> Plan {
@@ -158,6 +170,7 @@ impl Verify {
         certificate: &Certificate,
         summary: &Summary,
         path: &Path,
+        page: Option<&Path>,
         seed: u64,
     ) -> Report {
         let exit = proof::exit(&certificate.verdict);
@@ -181,7 +194,13 @@ impl Verify {
             summary.history.display(),
         );
         let mut json = as_json(certificate);
+        if let Some(page) = page {
+            let _ = write!(text, "\nreport: {}", page.display());
+        }
         if let Some(object) = json.as_object_mut() {
+            if let Some(page) = page {
+                object.insert("report_file".to_owned(), page.display().to_string().into());
+            }
             object.insert(
                 "certificate_file".to_owned(),
                 path.display().to_string().into(),
@@ -219,7 +238,7 @@ fn memory(summary: &Summary) -> BTreeMap<u32, [u64; 2]> {
 }
 
 /// Reads the history back from disk, as anyone else would.
-fn certify(history: &Path) -> Result<Certificate, Failure> {
+fn certify(history: &Path) -> Result<Judged, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::environment(format!("{} cannot be judged: {error}", history.display()))
     };
@@ -230,7 +249,7 @@ fn certify(history: &Path) -> Result<Certificate, Failure> {
         .to_string_lossy()
         .into_owned();
     Reader::new(BufReader::with_capacity(1 << 20, file))
-        .and_then(|reader| Certificate::of(&name, reader))
+        .and_then(|reader| Judged::of(&name, reader))
         .map_err(|error| unreadable(&error))
 }
 
