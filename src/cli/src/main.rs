@@ -8,6 +8,7 @@ mod output;
 mod paint;
 mod picture;
 mod proof;
+mod screen;
 mod table;
 mod verbs;
 

@@ -4,7 +4,9 @@
 use crate::{
     failure::{Exit, Failure},
     paint::{self, ColorChoice},
+    screen::Screen,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value, json};
 use std::{
     fmt::Write as _,
@@ -66,6 +68,7 @@ impl Report {
     fn in_words(&self) -> String {
         let text = self.text.trim_end();
         match &self.next {
+            Some(step) if text.is_empty() => format!("{}{step}", self.next_mark),
             Some(step) => format!("{text}\n{}{step}", self.next_mark),
             None => text.to_owned(),
         }
@@ -119,21 +122,53 @@ impl Events {
         });
     }
 
-    #[expect(dead_code, reason = "for verbs that go on until they are stopped")]
+    /// Tells of something that happened, where that is what was asked for: as a line on standard
+    /// output. Only what reads one JSON or YAML value gets it on standard error.
+    pub(crate) fn tell(&self, event: &str, details: Value, text: &str) {
+        match self.format {
+            Format::Text => {
+                let _ = self.write_out(&self.painted(text));
+            }
+            _ => self.emit(event, details, text),
+        }
+    }
+
+    /// A screen to draw on, where standard output is one.
+    pub(crate) fn screen(&self) -> Option<Screen> {
+        let is_screen = self.format == Format::Text && paint::can_be_drawn_on(&io::stdout());
+        is_screen.then(|| Screen::new(self.color.is_wanted(&io::stdout())))
+    }
+
     /// True once standard output was closed by whoever read it: a watch ends then.
     pub(crate) fn reader_is_gone(&self) -> bool {
-        self.reader_is_gone.load(Ordering::Relaxed)
+        // A pipe that nobody reads is in error, also before something is written to it.
+        let mut out = [PollFd::from_borrowed_fd(
+            rustix::stdio::stdout(),
+            PollFlags::empty(),
+        )];
+        let polled = poll(&mut out, Some(&Timespec::default()));
+        let gone = polled.is_ok() && out.iter().any(|out| out.revents().contains(PollFlags::ERR));
+        gone || self.reader_is_gone.load(Ordering::Relaxed)
+    }
+
+    /// Notes that standard output was closed.
+    pub(crate) fn reader_left(&self) {
+        self.reader_is_gone.store(true, Ordering::Relaxed);
+    }
+
+    fn painted(&self, text: &str) -> String {
+        if self.color.is_wanted(&io::stdout()) {
+            paint::words(text)
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Prints a report or a failure, and gives the exit code.
     pub(crate) fn finish(&self, outcome: Result<Report, Failure>) -> ExitCode {
         let (exit, text, object) = match outcome {
             Ok(report) => {
-                let colors = self.color.is_wanted(&io::stdout());
-                let text = match report.in_words() {
-                    text if colors => paint::words(&text),
-                    text => text,
-                };
+                let text = self.painted(&report.in_words());
                 (report.exit, Some(text), report.as_object())
             }
             Err(failure) => {
@@ -161,7 +196,7 @@ impl Events {
     fn write_out(&self, text: &str) -> io::Result<()> {
         match write_out(text) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.reader_is_gone.store(true, Ordering::Relaxed);
+                self.reader_left();
                 Ok(())
             }
             printed => printed,

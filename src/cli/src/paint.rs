@@ -24,13 +24,17 @@ impl ColorChoice {
     /// Whether this stream gets colors.
     pub(crate) fn is_wanted(self, stream: &impl IsTerminal) -> bool {
         let forbidden = || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = || env::var_os("TERM").is_none_or(|term| term == "dumb");
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => stream.is_terminal() && !forbidden() && !dumb(),
+            Self::Auto => can_be_drawn_on(stream) && !forbidden(),
         }
     }
+}
+
+/// Whether this stream is a terminal that can do more than print one line after the other.
+pub(crate) fn can_be_drawn_on(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Colors the words `blue` and `green` wherever they stand by themselves, and `error:`, `hint:` and

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod running;
+mod streams;
 
 pub use clusters::Endpoints;
 

@@ -11,6 +11,7 @@ mod module_id;
 mod splice;
 mod status;
 mod target;
+mod until;
 mod watch;
 
 pub mod bootstrap;
@@ -29,6 +30,7 @@ pub use journal::{
 pub use module_id::ModuleId;
 pub use resource::ResourceOptions;
 pub use state::{Living, StateError, StateFolder, StateLock};
-pub use status::{Agreement, ProxyStatus, Shows, Status, status};
+pub use status::{Agreement, Answer, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
+pub use until::{Missing, Until};
 pub use watch::{Shown, Unshown, Why};

@@ -6,7 +6,7 @@ use std::fmt;
 const SECTION: &str = "cutover.build";
 
 /// Version and build of a module. Two modules with one id are the same, byte by byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleId {
     /// `major * 1_000_000 + minor * 1_000 + patch`.
     version: u64,

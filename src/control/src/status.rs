@@ -1,8 +1,13 @@
 //! What the file says, what each proxy shows, and whether the two agree.
 
-use crate::{Admin, AdminError, FileTarget, FlipError, Seen, Stats, service_of};
-use cutover_core::{Color, Generation, Plan, Switch};
-use std::net::SocketAddr;
+use crate::{
+    Admin, AdminError, Document, FileTarget, FlipError, ModuleId, Seen, Stats, drift, service_of,
+};
+use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 /// The file and the proxies at one look.
 #[derive(Clone, Debug)]
@@ -20,8 +25,22 @@ pub struct Status {
 pub struct ProxyStatus {
     /// Its admin address.
     pub admin: SocketAddr,
-    /// Version of Envoy and what it shows, or why it cannot be asked.
-    pub answer: Result<(String, Stats), AdminError>,
+    /// What it shows, or why it cannot be asked.
+    pub answer: Result<Answer, AdminError>,
+}
+
+/// What an Envoy says when it is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Version of Envoy.
+    pub version: String,
+    /// What it shows of the filter.
+    pub stats: Stats,
+    /// Open requests and streams by cluster, of the clusters that a service routes to.
+    pub streams: BTreeMap<String, u64>,
+    /// Where the configuration that it runs differs from the file, outside the switches. None where
+    /// that cannot be known: it was given none, or it runs an older one than it was given last.
+    pub drift: Option<Vec<String>>,
 }
 
 /// What an Envoy shows of a service, beside what the file says.
@@ -93,15 +112,55 @@ impl Agreement {
 impl ProxyStatus {
     /// What the Envoy shows of a service; none when it cannot be asked.
     pub fn shows(&self, service: &str, file: &Switch) -> Option<Shows> {
-        let (_, stats) = self.answer.as_ref().ok()?;
-        let seen = stats.services.get(service).cloned().unwrap_or_default();
+        let seen = self
+            .answer
+            .as_ref()
+            .ok()?
+            .stats
+            .services
+            .get(service)
+            .cloned()
+            .unwrap_or_default();
         let agreement = Agreement::of(file, &seen);
         Some(Shows { seen, agreement })
     }
 
+    /// Requests and streams that are open at a service's color. None where the Envoy cannot be asked,
+    /// does not have the cluster, or routes by a header, so that it is not known which cluster it is.
+    pub fn streams(&self, service: &Service, color: Color) -> Option<u64> {
+        let answer = self.answer.as_ref().ok()?;
+        match service.route_by() {
+            RouteBy::Cluster => answer.streams.get(service.route(color)).copied(),
+            RouteBy::Header => None,
+        }
+    }
+
+    /// The module that it runs.
+    pub fn module(&self) -> Option<ModuleId> {
+        self.answer.as_ref().ok()?.stats.module
+    }
+
     /// The active color that the Envoy shows of a service.
     pub fn active(&self, service: &str) -> Option<Color> {
-        self.answer.as_ref().ok()?.1.services.get(service)?.active
+        self.answer
+            .as_ref()
+            .ok()?
+            .stats
+            .services
+            .get(service)?
+            .active
+    }
+}
+
+impl Status {
+    /// The modules that the Envoys run; more than one, and they do not decide by the same code.
+    pub fn modules(&self) -> Vec<ModuleId> {
+        let modules: BTreeSet<_> = self
+            .proxies
+            .iter()
+            .filter_map(ProxyStatus::module)
+            .collect();
+        modules.into_iter().collect()
     }
 }
 
@@ -116,20 +175,49 @@ pub async fn status(
     if service.is_some() {
         service_of(&plan, service)?;
     }
-    let asked = admins.iter().map(|&address| {
-        let admin = Admin::with_names(address, document.names().clone());
-        async move {
-            let answer = async { Ok((admin.version().await?, admin.stats(service).await?)) }.await;
-            ProxyStatus {
-                admin: address,
-                answer,
-            }
-        }
+    let wanted = |one: &&Service| service.is_none_or(|name| name == one.name());
+    let services: Vec<&Service> = plan
+        .services()
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(wanted)
+        .collect();
+    let (services, document) = (&services, &document);
+    let asked = admins.iter().map(|&admin| async move {
+        let client = Admin::with_names(admin, document.names().clone());
+        let answer = ask(&client, service, services, document).await;
+        ProxyStatus { admin, answer }
     });
     let proxies = futures_util::future::join_all(asked).await;
     Ok(Status {
         version: document.version_info().map(str::to_owned),
         plan,
         proxies,
+    })
+}
+
+async fn ask(
+    admin: &Admin,
+    service: Option<&str>,
+    services: &[&Service],
+    document: &Document,
+) -> Result<Answer, AdminError> {
+    let by_cluster = services
+        .iter()
+        .filter(|one| one.route_by() == RouteBy::Cluster);
+    let clusters: Vec<_> = by_cluster
+        .flat_map(|one| Color::ALL.map(|color| one.route(color)))
+        .collect();
+    let version = admin.version().await?;
+    let stats = admin.stats(service).await?;
+    let streams = admin.open_streams(&clusters).await?;
+    let running = admin.running_config().await?;
+    let accepted = running.filter(|running| running.was_accepted(&stats));
+    let drift = accepted.map(|running| drift(document, &running.resource));
+    Ok(Answer {
+        version,
+        stats,
+        streams,
+        drift,
     })
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
     match verb {
         Verb::Init(init) => init.run(),
         Verb::Lint(lint) => lint.run(),
-        Verb::Status(look) => wait_for(look.run()),
+        Verb::Status(look) => wait_for(look.run(events)),
         Verb::Flip(flip) => wait_for(flip.run()),
         Verb::Rollback(flip) => wait_for(flip.run()),
         Verb::Preview(preview) => preview::run(&preview),

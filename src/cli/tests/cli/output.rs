@@ -156,6 +156,7 @@ fn colors_are_for_terminals_or_when_always_is_said() {
     assert!(painted.contains("\x1b[1;34mblue\x1b[0m"));
     let bare = painted
         .replace("\x1b[1;34m", "")
+        .replace("\x1b[1;32m", "")
         .replace("\x1b[1m", "")
         .replace("\x1b[0m", "");
     assert_eq!(bare, plain);

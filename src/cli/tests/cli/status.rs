@@ -16,16 +16,17 @@ fn stage() -> Stage {
 fn an_envoy_that_agrees_is_told_so() {
     let stage = stage();
     let envoy = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["status"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["status"], &[&envoy]), @"
     exit code: 0
     --- stdout
     cutover.json
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION  SERVICE  ACTIVE  GENERATION     STALE  CONFLICT  REFUSED  FILE
-    [ENVOY-1]  1.40.0   default  blue    [GENERATION]  0      0         0        agrees
-    "#);
+    ENVOY            VERSION  MODULE  ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
+    [ENVOY-1]  1.40.0   -       blue    [GENERATION]  agrees  -        -         0        0        -
+    next: `cutover flip green` switches all traffic to green
+    ");
     assert_run!(stage.flip(&["status", "-o", "json"], &[&envoy]), @r#"
     exit code: 0
     --- stdout
@@ -34,6 +35,8 @@ fn an_envoy_that_agrees_is_told_so() {
         {
           "admin": "[ENVOY-1]",
           "config_refused": 0,
+          "drift": null,
+          "module": null,
           "services": [
             {
               "active": "blue",
@@ -43,7 +46,11 @@ fn an_envoy_that_agrees_is_told_so() {
               "override_refused": 0,
               "override_used": 0,
               "service": "default",
-              "stale": 0
+              "stale": 0,
+              "streams": {
+                "blue": null,
+                "green": null
+              }
             }
           ],
           "update_rejected": 0,
@@ -51,7 +58,7 @@ fn an_envoy_that_agrees_is_told_so() {
         }
       ],
       "exit_code": 0,
-      "next": null,
+      "next": "`cutover flip green` switches all traffic to green",
       "services": [
         {
           "active": "blue",
@@ -64,7 +71,8 @@ fn an_envoy_that_agrees_is_told_so() {
         }
       ],
       "target": "file:cutover.json",
-      "version": "[GENERATION]"
+      "version": "[GENERATION]",
+      "wrong": []
     }
     "#);
 }
@@ -75,34 +83,40 @@ fn an_envoy_that_does_not_agree_is_told_how() {
     let behind = Server::refusing(1, 2);
     let ahead = Server::stuck(9_000_000_000_000_000, 2);
     let conflict = Server::stuck(1_763_722_800_000, 2);
-    assert_run!(stage.flip(&["status"], &[&behind, &ahead, &conflict]), @r#"
+    assert_run!(stage.flip(&["status"], &[&behind, &ahead, &conflict]), @"
     exit code: 1
     --- stdout
     cutover.json
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION  SERVICE  ACTIVE  GENERATION        STALE  CONFLICT  REFUSED  FILE
-    [ENVOY-1]  1.40.0   default  green   1                 0      0         0        behind
-    [ENVOY-2]  1.40.0   default  green   9000000000000000  0      0         0        ahead
-    [ENVOY-3]  1.40.0   default  green   [GENERATION]     0      0         0        conflict
-    "#);
+    ENVOY            VERSION  MODULE  ACTIVE  GENERATION        FILE      ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
+    [ENVOY-1]  1.40.0   -       green   1                 behind    -        -         0        0        -
+    [ENVOY-2]  1.40.0   -       green   9000000000000000  ahead     -        -         0        0        -
+    [ENVOY-3]  1.40.0   -       green   [GENERATION]     conflict  -        -         0        0        -
+
+    [ENVOY-1] shows green, generation 1; the file has blue, generation [GENERATION]
+    [ENVOY-2] shows green, generation 9000000000000000; the file has blue, generation [GENERATION]
+    [ENVOY-3] shows green, generation [GENERATION]; the file has blue, generation [GENERATION]
+    next: `cutover status --until settled` waits for it; `cutover flip blue` pushes again
+    ");
 }
 
 #[test]
 fn a_configuration_without_generation_is_per_worker() {
     let stage = Stage::with(&json!({"active": "blue", "blue": "a", "green": "b"}));
     let envoy = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["status"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["status"], &[&envoy]), @"
     exit code: 0
     --- stdout
     cutover.json
     SERVICE  ACTIVE  GENERATION  WRITTEN  BEFORE
     default  blue    per worker  -        -
 
-    ENVOY            VERSION  SERVICE  ACTIVE  GENERATION  STALE  CONFLICT  REFUSED  FILE
-    [ENVOY-1]  1.40.0   default  blue    per worker  0      0         0        per worker
-    "#);
+    ENVOY            VERSION  MODULE  ACTIVE  GENERATION  FILE        ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
+    [ENVOY-1]  1.40.0   -       blue    per worker  per worker  -        -         0        0        -
+    next: `cutover flip green` switches all traffic to green
+    ");
 }
 
 #[test]
@@ -119,23 +133,25 @@ fn a_silent_envoy_is_told_beside_the_others() {
         "-a",
         "127.0.0.1:9",
     ]);
-    assert_run!(ran, @r#"
+    assert_run!(ran, @"
     exit code: 3
     --- stdout
     cutover.json
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION  SERVICE  ACTIVE  GENERATION     STALE  CONFLICT  REFUSED  FILE
-    [ADDRESS]  1.40.0   default  blue    [GENERATION]  0      0         0        agrees
+    ENVOY            VERSION    MODULE  ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
+    [ADDRESS]  1.40.0     -       blue    [GENERATION]  agrees  -        -         0        0        -
+    127.0.0.1:9      no answer
 
     no answer from 127.0.0.1:9: Connection refused (os error 111)
-    "#);
+    next: is the Envoy of 127.0.0.1:9 up? `cutover status --watch` tells when it is back
+    ");
 }
 
 #[test]
 fn without_an_envoy_the_file_alone_is_shown() {
-    assert_run!(stage().run(&["status", "-t", "cutover.json"]), @r#"
+    assert_run!(stage().run(&["status", "-t", "cutover.json"]), @"
     exit code: 0
     --- stdout
     cutover.json
@@ -143,7 +159,8 @@ fn without_an_envoy_the_file_alone_is_shown() {
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
     No Envoy was named (--admin HOST:PORT): this is the file alone.
-    "#);
+    next: name the Envoys with --admin HOST:PORT, or start one with `cutover up`
+    ");
     assert_run!(stage().run(&["status", "-t", "none.json", "-o", "json"]), @r#"
     exit code: 2
     --- stdout

@@ -1,0 +1,72 @@
+//! What to do after a look.
+
+use cutover_control::{Agreement, ProxyStatus, Status, Until};
+use cutover_core::Service;
+
+/// The next step. What is wrong comes first; else the last release is ended, or the next one begun.
+pub(super) fn step(status: &Status, services: &[&Service]) -> String {
+    if status.proxies.is_empty() {
+        return "name the Envoys with --admin HOST:PORT, or start one with `cutover up`".to_owned();
+    }
+    if let Some(silent) = status.proxies.iter().find(|proxy| proxy.answer.is_err()) {
+        let admin = silent.admin;
+        return format!(
+            "is the Envoy of {admin} up? `cutover status --watch` tells when it is back"
+        );
+    }
+    let more = if status.plan.services().len() > 1 {
+        " --service NAME"
+    } else {
+        ""
+    };
+    for service in services {
+        for proxy in &status.proxies {
+            let agreement = proxy
+                .shows(service.name(), service.switch())
+                .map(|shows| shows.agreement);
+            if let Some(step) = agreement.and_then(|agreement| mend(agreement, service, more)) {
+                return step;
+            }
+        }
+    }
+    if !Until::Settled.missing(status, services).is_empty() {
+        return if status.modules().len() > 1 {
+            "give every Envoy the same module before the next flip".to_owned()
+        } else {
+            "`cutover flip` refuses while file and Envoy differ: put the file right, or push it with --force"
+                .to_owned()
+        };
+    }
+    let [service] = services else {
+        return "`cutover flip COLOR --service NAME` switches one of them".to_owned();
+    };
+    let (active, other) = (service.switch().active, service.switch().active.other());
+    let open: u64 = status
+        .proxies
+        .iter()
+        .filter_map(|proxy: &ProxyStatus| proxy.streams(service, other))
+        .sum();
+    if open > 0 && service.switch().previous.is_some() {
+        return format!(
+            "`cutover status --until drained` waits for what is open on {other}, beside {active}"
+        );
+    }
+    format!("`cutover flip {other}{more}` switches all traffic to {other}")
+}
+
+fn mend(agreement: Agreement, service: &Service, more: &str) -> Option<String> {
+    let active = service.switch().active;
+    match agreement {
+        Agreement::Agrees | Agreement::PerWorker => None,
+        Agreement::Behind => Some(format!(
+            "`cutover status --until settled` waits for it; `cutover flip {active}{more}` pushes again"
+        )),
+        Agreement::Ahead | Agreement::Conflict => Some(format!(
+            "another writer was there: `cutover history` tells who; `cutover flip {active}{more}` makes the file rule"
+        )),
+        Agreement::Missing => Some(
+            "does that Envoy watch the folder of this very file? its log says what it refused"
+                .to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,195 @@
+//! A look as text and as JSON.
+
+use super::Seen;
+use crate::{table::table, verbs::lint::as_json};
+use cutover_control::{ProxyStatus, Until};
+use cutover_core::{Color, Generation, Service};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// The file, a table of Envoys, and what is wrong in words.
+pub(super) fn text(seen: &Seen, services: &[&Service]) -> String {
+    let mut text = format!("{}\n{}", seen.file, table(&file_rows(services)));
+    if seen.status.proxies.is_empty() {
+        return text;
+    }
+    let _ = write!(text, "\n{}", table(&envoy_rows(seen, services)));
+    let wrong = Until::Settled.missing(&seen.status, services);
+    if !wrong.is_empty() {
+        text.push('\n');
+        for one in wrong {
+            let _ = writeln!(text, "{}", one.why);
+        }
+    }
+    text
+}
+
+fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
+    let mut rows = vec![row([
+        "SERVICE",
+        "ACTIVE",
+        "GENERATION",
+        "WRITTEN",
+        "BEFORE",
+    ])];
+    for service in services {
+        let switch = service.switch();
+        let generation = switch.generation.map(Generation::get);
+        rows.push(vec![
+            service.name().to_owned(),
+            switch.active.to_string(),
+            generation_cell(Some(generation.unwrap_or_default())),
+            generation.map_or_else(dash, time_of),
+            switch.previous.map_or_else(dash, |previous| {
+                format!("{} {}", previous.active, previous.generation)
+            }),
+        ]);
+    }
+    rows
+}
+
+/// One row for each Envoy and service; which service is said where there are several.
+fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
+    let mut head = row([
+        "ENVOY",
+        "VERSION",
+        "MODULE",
+        "SERVICE",
+        "ACTIVE",
+        "GENERATION",
+        "FILE",
+        "ON BLUE",
+        "ON GREEN",
+        "IGNORED",
+        "REFUSED",
+        "DRIFT",
+    ]);
+    let one = services.len() == 1;
+    let without_service = |row: &mut Vec<String>| {
+        if one {
+            row.remove(3);
+        }
+    };
+    without_service(&mut head);
+    let mut rows = vec![head];
+    for proxy in &seen.status.proxies {
+        let Ok(answer) = &proxy.answer else {
+            rows.push(vec![proxy.admin.to_string(), "no answer".to_owned()]);
+            continue;
+        };
+        for service in services {
+            let Some(shows) = proxy.shows(service.name(), service.switch()) else {
+                continue;
+            };
+            let open = |color| {
+                proxy
+                    .streams(service, color)
+                    .map_or_else(dash, |n| n.to_string())
+            };
+            let mut row = vec![
+                proxy.admin.to_string(),
+                answer.version.clone(),
+                proxy
+                    .module()
+                    .map_or_else(dash, |module| module.to_string()),
+                service.name().to_owned(),
+                shows.seen.active.map_or("-", Color::as_str).to_owned(),
+                generation_cell(shows.seen.generation),
+                shows.agreement.as_str().to_owned(),
+                open(Color::Blue),
+                open(Color::Green),
+                (shows.seen.stale + shows.seen.conflict).to_string(),
+                answer.stats.update_rejected.to_string(),
+                match answer.drift.as_deref() {
+                    None => dash(),
+                    Some([]) => "none".to_owned(),
+                    Some(paths) => paths.len().to_string(),
+                },
+            ];
+            without_service(&mut row);
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+pub(super) fn generation_cell(generation: Option<u64>) -> String {
+    match generation {
+        None => dash(),
+        Some(0) => "per worker".to_owned(),
+        Some(generation) => generation.to_string(),
+    }
+}
+
+/// A generation as the time at which it was written, if it can be one.
+fn time_of(generation: u64) -> String {
+    const FIRST: u64 = 1_500_000_000_000;
+    let millisecond = i64::try_from(generation)
+        .ok()
+        .filter(|_| generation >= FIRST);
+    let time = millisecond.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(dash, |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// The same for programs.
+pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
+    let status = &seen.status;
+    let missing = match status.proxies.as_slice() {
+        [] => vec![],
+        _ => Until::Settled.missing(status, services),
+    };
+    json!({
+        "target": format!("file:{}", seen.file),
+        "version": status.version,
+        "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
+        "envoys": status.proxies.iter().map(|p| proxy_json(p, services)).collect::<Vec<_>>(),
+        "wrong": missing.iter().map(|one| one.why.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+/// One Envoy.
+pub(super) fn proxy_json(proxy: &ProxyStatus, services: &[&Service]) -> Value {
+    let answer = match &proxy.answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            return json!({ "admin": proxy.admin.to_string(), "error": error.to_string() });
+        }
+    };
+    let services: Vec<_> = (services.iter())
+        .filter_map(|service| {
+            let shows = proxy.shows(service.name(), service.switch())?;
+            let seen = shows.seen;
+            Some(json!({
+                "service": service.name(),
+                "active": seen.active,
+                "generation": seen.generation,
+                "stale": seen.stale,
+                "conflict": seen.conflict,
+                "override_used": seen.override_used,
+                "override_refused": seen.override_refused,
+                "agreement": shows.agreement,
+                "streams": {
+                    "blue": proxy.streams(service, Color::Blue),
+                    "green": proxy.streams(service, Color::Green),
+                },
+            }))
+        })
+        .collect();
+    json!({
+        "admin": proxy.admin.to_string(),
+        "version": answer.version,
+        "module": proxy.module(),
+        "config_refused": answer.stats.config_refused,
+        "update_rejected": answer.stats.update_rejected,
+        "drift": answer.drift,
+        "services": services,
+    })
+}
