@@ -2,7 +2,7 @@
 
 mod place;
 
-pub(crate) use place::{Envoys, Target};
+pub(crate) use place::{Envoys, State, Target};
 
 use crate::{
     failure::{Exit, Failure},

@@ -7,14 +7,19 @@ mod module;
 mod output;
 mod paint;
 mod picture;
+mod preview_rule;
 mod proof;
 mod screen;
 mod table;
+mod up;
 mod verbs;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(exit) = up::shim::enter() {
+        return exit;
+    }
     match args::parse() {
         Ok((events, verb)) => events.finish(verbs::run(verb, &events)),
         Err(refused) => refused.print(),

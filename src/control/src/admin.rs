@@ -10,7 +10,7 @@ use crate::{ModuleId, Names, resource::PLUGIN};
 use bytes::Bytes;
 use cutover_core::Color;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -132,8 +132,20 @@ impl Admin {
         }
     }
 
+    /// Posts to a path: Envoy changes nothing on a GET.
+    pub async fn post(&self, path: &str) -> Result<(), AdminError> {
+        match self.send(Method::POST, path).await? {
+            (StatusCode::OK, _) => Ok(()),
+            (status, _) => Err(self.unexpected(format!("{path} gives {status}"))),
+        }
+    }
+
     /// Gets a path, whatever the status.
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), AdminError> {
+        self.send(Method::GET, path).await
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), AdminError> {
         let unreachable = |reason: String| AdminError::Unreachable {
             address: self.address,
             reason,
@@ -142,7 +154,9 @@ impl Admin {
         let uri: Uri = uri
             .parse()
             .map_err(|_| self.unexpected(format!("`{uri}` is no URI")))?;
-        let request = Request::get(uri)
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
             .body(Empty::new())
             .map_err(|e| self.unexpected(e.to_string()))?;
         let answer = async {

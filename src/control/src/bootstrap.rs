@@ -1,23 +1,17 @@
 //! The bootstrap that Envoy starts with: the file that `cutover init` writes as `envoy.yaml`.
 
+mod access_log;
+mod health;
+
+pub use access_log::AccessLog;
+pub use health::{Health, HealthPath, InvalidPath};
+
 use crate::{Endpoint, resource::PLUGIN};
 use cutover_core::Color;
 use std::{
-    fmt::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
-
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    /// To standard output of Envoy.
-    Stdout,
-    /// To a file.
-    File(PathBuf),
-    /// Nowhere.
-    Off,
-}
 
 /// What becomes of the filter's own headers when a client sends them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +22,20 @@ pub enum FromClients {
     Kept,
 }
 
+/// Who writes the bootstrap, for whoever reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// `cutover init`: it is the reader's from then on.
+    Init,
+    /// `cutover up`, again at each start.
+    Up,
+}
+
 /// What a bootstrap is made of.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
+    /// Who writes it.
+    pub author: Author,
     /// Where Envoy's admin interface listens. It can stop the proxy: keep it on loopback.
     pub admin: SocketAddr,
     /// Where traffic comes in; each listener carries the filter.
@@ -47,12 +52,15 @@ pub struct Bootstrap {
     pub access_log: AccessLog,
     /// What becomes of the filter's own headers when a client sends them.
     pub from_clients: FromClients,
+    /// How Envoy finds out whether the applications are well; not at all without.
+    pub health: Option<Health>,
 }
 
 impl Default for Bootstrap {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
+            author: Author::Init,
             admin: local(9901),
             listeners: vec![local(10_000)],
             blue: local(8081).into(),
@@ -61,6 +69,7 @@ impl Default for Bootstrap {
             active_at_install: Color::Blue,
             access_log: AccessLog::Stdout,
             from_clients: FromClients::Removed,
+            health: None,
         }
     }
 }
@@ -68,7 +77,12 @@ impl Default for Bootstrap {
 impl Bootstrap {
     /// Renders the bootstrap as commented YAML.
     pub fn render(&self) -> String {
-        let mut yaml = HEAD.replace("@admin@", &socket_address(&self.admin.into()));
+        let mut yaml = match self.author {
+            Author::Init => BY_INIT,
+            Author::Up => BY_UP,
+        }
+        .to_owned();
+        yaml += &HEAD.replace("@admin@", &socket_address(&self.admin.into()));
         for (index, listener) in self.listeners.iter().enumerate() {
             let name = if index == 0 {
                 "main".to_owned()
@@ -78,7 +92,7 @@ impl Bootstrap {
             yaml += &LISTENER
                 .replace("@name@", &name)
                 .replace("@address@", &socket_address(&(*listener).into()))
-                .replace("@access_log@", &access_log(&self.access_log))
+                .replace("@access_log@", &self.access_log.render())
                 .replace("@removal@", self.removal())
                 .replace("@plugin@", PLUGIN)
                 .replace("@file@", &quoted(&self.ecds))
@@ -95,9 +109,16 @@ impl Bootstrap {
             yaml += &CLUSTER
                 .replace("@color@", color.as_str())
                 .replace("@discovery@", discovery)
+                .replace("@health@", &self.health_of(endpoint))
                 .replace("@address@", &socket_address(endpoint));
         }
         yaml
+    }
+
+    fn health_of(&self, endpoint: &Endpoint) -> String {
+        self.health
+            .as_ref()
+            .map_or_else(String::new, |health| health.render(endpoint))
     }
 
     fn removal(&self) -> &'static str {
@@ -125,27 +146,19 @@ fn quoted(path: &Path) -> String {
     serde_json::Value::from(path.to_string_lossy()).to_string()
 }
 
-fn access_log(log: &AccessLog) -> String {
-    let (name, message, path) = match log {
-        AccessLog::Off => return String::new(),
-        AccessLog::Stdout => ("stdout", "stream.v3.StdoutAccessLog", None),
-        AccessLog::File(path) => ("file", "file.v3.FileAccessLog", Some(path)),
-    };
-    let mut yaml = ACCESS_LOG
-        .replace("@name@", name)
-        .replace("@message@", message);
-    if let Some(path) = path {
-        let _ = writeln!(yaml, "                      path: {}", quoted(path));
-    }
-    yaml + ACCESS_LOG_FORMAT
-}
-
-const HEAD: &str = r#"# Envoy with Cutover: requests go to blue or green, whichever cutover.json says is active.
+const BY_INIT: &str = r"# Envoy with Cutover: requests go to blue or green, whichever cutover.json says is active.
 # Written by `cutover init`. Paths are relative to Envoy's working directory:
 #
 #   cd THIS_FOLDER && envoy -c envoy.yaml
 
-# Configuration discovery needs a name for the proxy.
+";
+
+const BY_UP: &str = r"# Envoy with Cutover: requests go to blue or green, whichever cutover.json says is active.
+# Written by `cutover up` at each start: what is changed here is lost.
+
+";
+
+const HEAD: &str = r#"# Configuration discovery needs a name for the proxy.
 node: { id: cutover, cluster: cutover }
 
 # `cutover` reads generation and color here. Whoever reaches it can stop Envoy: keep it on loopback.
@@ -223,18 +236,6 @@ const REMOVAL: &str = r#"                # The filter alone says where a request
                         - remove: x-cutover-decision
 "#;
 
-const ACCESS_LOG: &str = r#"                # decision=green;g=1763722800000;by=active;svc=default
-                access_log:
-                  - name: @name@
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.access_loggers.@message@
-"#;
-
-const ACCESS_LOG_FORMAT: &str = r#"                      log_format:
-                        text_format_source:
-                          inline_string: "[%START_TIME%] %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %DURATION%ms upstream=%UPSTREAM_HOST% decision=%REQ(X-CUTOVER-DECISION)%\n"
-"#;
-
 const CLUSTERS: &str = r"
   # Both colors are always there: a flip never waits for a cluster, and neither does the way back.
   clusters:
@@ -243,7 +244,7 @@ const CLUSTERS: &str = r"
 const CLUSTER: &str = r#"    - name: @color@
       type: @discovery@
       connect_timeout: 1s
-      # All traffic comes at once; with Envoy's limits of 1024 a flip could answer 503.
+@health@      # All traffic comes at once; with Envoy's limits of 1024 a flip could answer 503.
       circuit_breakers:
         thresholds:
           - { max_connections: 65536, max_pending_requests: 65536, max_requests: 65536 }
@@ -280,6 +281,20 @@ mod tests {
             .collect();
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(yaml.matches("- name: main").count(), 2);
+    }
+
+    #[test]
+    fn health_is_asked_of_both_colors_or_of_none() {
+        let checks = |health| {
+            let bootstrap = Bootstrap {
+                health,
+                ..Bootstrap::default()
+            };
+            bootstrap.render().matches("health_checks:").count()
+        };
+        assert_eq!(checks(None), 0);
+        assert_eq!(checks(Some(Health::Tcp)), 2);
+        assert_eq!(checks("/healthz".parse().map(Health::Http).ok()), 2);
     }
 
     #[test]

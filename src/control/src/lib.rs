@@ -19,7 +19,7 @@ pub mod resource;
 pub mod state;
 
 pub use admin::{Admin, AdminError, Endpoints, Seen, Stats};
-pub use bootstrap::{AccessLog, Bootstrap, FromClients};
+pub use bootstrap::{AccessLog, Bootstrap, FromClients, Health, HealthPath};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
@@ -29,7 +29,7 @@ pub use journal::{
 };
 pub use module_id::ModuleId;
 pub use resource::ResourceOptions;
-pub use state::{Living, StateError, StateFolder, StateLock};
+pub use state::{Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock};
 pub use status::{Agreement, Answer, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
 pub use until::{Missing, Until};

@@ -1,6 +1,10 @@
 //! The state folder of `cutover up`: what lies in it, and whether an `up` lives on it.
 
-use crate::FileTarget;
+mod restore;
+
+pub use restore::{Origin, RestoreError, Restored};
+
+use crate::{FileTarget, target::sync_folder};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
@@ -112,6 +116,28 @@ impl StateFolder {
     /// The configuration in it, which flips change.
     pub fn target(&self) -> FileTarget {
         FileTarget::new(self.file(CONFIGURATION))
+    }
+
+    /// Writes a file, whole or not at all; one that has this content already is left alone. Only the
+    /// holder of the lock may.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
+        let path = self.file(name);
+        if fs::read(&path).is_ok_and(|old| old == content) {
+            return Ok(());
+        }
+        let beside = self.file(&format!(".{name}.tmp"));
+        let write = || {
+            let mut file = File::create(&beside)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)?;
+            sync_folder(&path)
+        };
+        write().map_err(|source| StateError::Io {
+            action: "written",
+            path,
+            source,
+        })
     }
 
     /// The `up` that lives on it. What a dead one left behind (its lock file, the address of its

@@ -1,6 +1,6 @@
 //! Envoy as a child process that cannot outlive its owner.
 
-mod launcher;
+pub(crate) mod launcher;
 mod threads;
 
 use std::io;

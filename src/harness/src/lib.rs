@@ -22,7 +22,7 @@ mod weather;
 
 pub use backend::Backend;
 pub use clock::Clock;
-pub use envoy::{Envoy, EnvoyError};
+pub use envoy::{Envoy, EnvoyError, launcher::spawn};
 pub use load::{Arrival, Load, Rate, Shares};
 pub use plan::Plan;
 pub use recorder::Tally;

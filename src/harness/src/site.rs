@@ -134,6 +134,7 @@ impl Site {
             access_log: AccessLog::Off,
             // Removed, they would hide a filter that trusts clients.
             from_clients: FromClients::Kept,
+            ..Bootstrap::default()
         };
         let invoked = common.clock.now();
         let envoy = Envoy::start(binary, folder, common.workers, bootstrap, |yaml| yaml).await?;

@@ -90,6 +90,14 @@ impl State {
             })
     }
 
+    /// What another command has to be told to mean the same folder; nothing where it will anyway.
+    pub(crate) fn to_say(&self) -> String {
+        match (&self.state, self.named()) {
+            (Some(path), Named::CommandLine) => format!(" --state {}", path.display()),
+            _ => String::new(),
+        }
+    }
+
     fn named(&self) -> Named {
         Named::of(self.state.as_ref().map(|path| path.as_os_str()), STATE)
     }

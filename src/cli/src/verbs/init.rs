@@ -1,10 +1,12 @@
 //! `cutover init`: everything that Envoy needs, in one folder that can be moved.
 
-use crate::{failure::Failure, module::module, output::Report};
+use crate::{failure::Failure, module::module, output::Report, preview_rule::PreviewRule};
 use clap::Args;
-use cutover_control::{Bootstrap, Document, Endpoint, FileTarget, ResourceOptions, resource};
-use cutover_core::{Color, Generation, headers, token};
-use serde_json::{Map, Value, json};
+use cutover_control::{
+    Bootstrap, Document, Endpoint, FileTarget, Health, HealthPath, ResourceOptions, resource,
+};
+use cutover_core::{Color, Generation, token};
+use serde_json::json;
 use std::{
     fmt::Write as _,
     fs, io,
@@ -41,6 +43,9 @@ pub(crate) struct Init {
     /// Where Envoy's admin interface listens: keep it on loopback
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
+    /// Check the health of both applications: GET this path, 200 to 299 is well
+    #[arg(long, value_name = "PATH")]
+    health: Option<HealthPath>,
     /// Preview needs a token signed by the key in Envoy's environment variable `CUTOVER_KEY_ID`;
     /// may be given several times
     #[arg(long, value_name = "ID")]
@@ -55,10 +60,7 @@ pub(crate) struct Init {
 
 impl Init {
     pub(crate) fn run(self) -> Result<Report, Failure> {
-        if let Some(id) = self.override_key.iter().find(|id| !token::is_key_id(id)) {
-            return Err(Failure::usage(format!("`{id}` is no key id"))
-                .hint("a key id is 1 to 32 letters, digits and `_`"));
-        }
+        let rule = PreviewRule::new(&self.override_key, &self.listen)?;
         let module = module(self.wasm.as_deref())?;
         let (active, generation) = self.switch()?;
         let bootstrap = Bootstrap {
@@ -67,17 +69,14 @@ impl Init {
             blue: self.blue.clone(),
             green: self.green.clone(),
             active_at_install: active,
+            health: self.health.clone().map(Health::Http),
             ..Bootstrap::default()
         }
         .render();
         let resource = resource::render(&ResourceOptions {
             module: "cutover.wasm".into(),
-            configuration: self.configuration(active, generation),
-            environment: self
-                .override_key
-                .iter()
-                .map(|id| token::variable(id))
-                .collect(),
+            configuration: rule.configuration(active.as_str(), generation.get()),
+            environment: rule.environment(),
         });
         // The configuration last: its rename makes a running Envoy read it.
         let files: [(&str, &[u8]); 3] = [
@@ -98,7 +97,7 @@ impl Init {
         write_all(&self.dir, &files).map_err(|(path, error)| {
             Failure::environment(format!("{} cannot be written: {error}", path.display()))
         })?;
-        Ok(self.report(active, generation))
+        Ok(self.report(&rule, active, generation))
     }
 
     /// Blue and 1 in a new folder. Over an old configuration, whatever is active there stays active,
@@ -124,38 +123,6 @@ impl Init {
         ))
     }
 
-    fn configuration(&self, active: Color, generation: Generation) -> Value {
-        let mut configuration = json!({
-            "version": 1,
-            "active": active.as_str(),
-            "generation": generation.get(),
-            "blue": { "cluster": "blue" },
-            "green": { "cluster": "green" },
-        });
-        if let (Some((key, value)), Some(configuration)) =
-            (self.proof(), configuration.as_object_mut())
-        {
-            let mut rule = Map::new();
-            rule.insert("header".to_owned(), headers::OVERRIDE.into());
-            rule.insert("cookie".to_owned(), "cutover-override".into());
-            rule.insert(key.to_owned(), value);
-            configuration.insert("override".to_owned(), rule.into());
-        }
-        configuration
-    }
-
-    /// How clients prove that they may reach the other color: by a key, or on loopback not at all.
-    /// None where nobody may.
-    fn proof(&self) -> Option<(&'static str, Value)> {
-        match self.override_key.as_slice() {
-            [] if self.listen.iter().all(|address| address.ip().is_loopback()) => {
-                Some(("unsigned", Value::from(true)))
-            }
-            [] => None,
-            keys => Some(("keys", Value::from(keys.to_vec()))),
-        }
-    }
-
     /// Where a client on this machine finds Envoy.
     fn url(&self) -> String {
         let first = self
@@ -169,7 +136,7 @@ impl Init {
         }
     }
 
-    fn report(&self, active: Color, generation: Generation) -> Report {
+    fn report(&self, rule: &PreviewRule, active: Color, generation: Generation) -> Report {
         let dir = self.dir.display();
         let target = std::path::absolute(self.dir.join("cutover.json"));
         let target = target.unwrap_or_else(|_| self.dir.join("cutover.json"));
@@ -196,14 +163,14 @@ impl Init {
             self.admin,
         );
         let other = active.other();
-        if self.proof().is_some() {
+        if rule.lets_some_in() {
             let _ = writeln!(text, "  cutover preview {other} --url {url}");
         }
         let _ = write!(
             text,
             "  cutover flip {other}\n  cutover status\n  cutover rollback\n"
         );
-        if self.proof().is_none() {
+        if !rule.lets_some_in() {
             let _ = write!(
                 text,
                 "\nClients cannot reach {other} before the flip: Envoy listens beyond loopback, and no key \

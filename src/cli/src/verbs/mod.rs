@@ -8,6 +8,7 @@ mod lint;
 mod man;
 mod preview;
 mod status;
+mod up;
 mod verify;
 
 use crate::{
@@ -23,6 +24,8 @@ use std::future::Future;
 pub(crate) enum Verb {
     /// Write the files that Envoy starts with: bootstrap, filter configuration, module
     Init(init::Init),
+    /// Start Envoy in front of two running applications, and keep it until told to stop
+    Up(Box<up::Up>),
     /// Check a configuration with the filter's own parser
     Lint(lint::Lint),
     /// Show what the file says and what each Envoy shows
@@ -48,6 +51,7 @@ pub(crate) enum Verb {
 pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
     match verb {
         Verb::Init(init) => init.run(),
+        Verb::Up(up) => wait_for(up.run(events)),
         Verb::Lint(lint) => lint.run(),
         Verb::Status(look) => wait_for(look.run(events)),
         Verb::Flip(flip) => wait_for(flip.run()),

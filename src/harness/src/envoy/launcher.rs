@@ -15,8 +15,12 @@ struct Order {
 
 static LAUNCHER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
 
-/// Starts a child from the launcher's thread.
-pub(super) fn spawn(command: Command) -> io::Result<Child> {
+/// Starts a child from a thread that lives as long as this process, so that a child which asks the
+/// kernel to end it with its parent lives as long.
+///
+/// # Errors
+/// As [`Command::spawn`].
+pub fn spawn(command: Command) -> io::Result<Child> {
     let launcher = LAUNCHER.get_or_init(|| {
         let (sender, orders) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
