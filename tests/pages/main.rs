@@ -1,6 +1,7 @@
 //! Runs the commands on the pages (README.md, docs/ and the others) as a person would type them, and compares what is
 //! shown. CONTRIBUTING.md says how blocks are written. `CUTOVER_PAGES=docs/a.md,README.md` runs only those;
-//! with `CUTOVER_UPDATE=1` pages that are `recorded` get what is shown.
+//! with `CUTOVER_UPDATE=1` pages that are `recorded` get what is shown. Pages that need Docker are run by
+//! `scripts/docker-test`, which sets `CUTOVER_DOCKER=1`.
 
 #![expect(
     clippy::unwrap_used,
@@ -61,8 +62,9 @@ fn commands_on_pages_do_what_the_pages_say() {
     let pages = pages().into_iter().rev();
     let pages = pages.filter(|(name, _)| only.is_empty() || only.split(',').any(|one| one == name));
     let pages = pages.filter_map(|(name, text)| Some((name, page::parse(&text).ok()?, text)));
+    let docker = std::env::var_os("CUTOVER_DOCKER").is_some();
     let pages: Vec<_> = pages
-        .filter(|(_, page, _)| !page.blocks.is_empty())
+        .filter(|(_, page, _)| !page.blocks.is_empty() && page.needs_docker == docker)
         .collect();
     assert!(!pages.is_empty(), "there is no page like {only:?}");
     let (queue, failures) = (Mutex::new(pages), Mutex::new(vec![]));

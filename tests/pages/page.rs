@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 /// Marks, in comments directly before a block. Readers of the page do not see them.
-const MARKS: &str = "not run: REASON, terminal NAME, keeps running, exits with CODE, recorded";
+const MARKS: &str =
+    "not run: REASON, terminal NAME, keeps running, exits with CODE, recorded, needs docker";
 
 /// A page whose blocks follow the rules.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Page {
     pub(crate) not_run: usize,
     /// What each command shows stands on the page, and is written there by `CUTOVER_UPDATE`.
     pub(crate) recorded: bool,
+    /// The page is run by `scripts/docker-test`, in the network of its engine.
+    pub(crate) needs_docker: bool,
 }
 
 /// Commands that are typed into one terminal, one after the other.
@@ -48,10 +51,10 @@ pub(crate) fn parse(text: &str) -> Result<Page, String> {
         let number = at + 1;
         at += 1;
         if let Some(mark) = mark(line) {
-            if mark == "recorded" {
-                page.recorded = true;
-            } else {
-                marks.push((number, mark));
+            match mark {
+                "recorded" => page.recorded = true,
+                "needs docker" => page.needs_docker = true,
+                mark => marks.push((number, mark)),
             }
             continue;
         }
@@ -117,6 +120,7 @@ fn mark(line: &str) -> Option<&str> {
         "keeps running",
         "exits with ",
         "recorded",
+        "needs docker",
     ];
     words
         .iter()
@@ -260,6 +264,14 @@ mod tests {
         );
         let page = parse("<!-- not run: no network -->\n```console\nls\n```\n").unwrap();
         assert_eq!((page.not_run, page.blocks.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_page_says_that_it_needs_docker() {
+        let text = "```console\n$ ls\n```\n";
+        assert!(!parse(text).unwrap().needs_docker);
+        let page = parse(&format!("<!-- needs docker -->\n{text}")).unwrap();
+        assert!(page.needs_docker && page.blocks.len() == 1);
     }
 
     #[test]

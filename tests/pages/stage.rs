@@ -29,8 +29,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A stage with this many terminals.
-    pub(crate) fn new(terminals: usize) -> Result<Self, String> {
+    /// A stage with this many terminals; in the network of a Docker Engine, if one is needed.
+    pub(crate) fn new(terminals: usize, docker: bool) -> Result<Self, String> {
         let folder = TempDir::with_prefix("cutover-page.").map_err(|error| error.to_string())?;
         let checkout = folder.path().join("cutover");
         let home = folder.path().join("home");
@@ -51,11 +51,19 @@ impl Stage {
         command.args([
             "unshare",
             "--map-root-user",
-            "--net",
             "--pid",
             "--fork",
             "--kill-child",
         ]);
+        let engine = ["DOCKER_HOST", "DOCKER_CONFIG"];
+        let mut engine: Vec<_> = engine
+            .iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)))
+            .collect();
+        if !docker {
+            command.arg("--net");
+            engine.clear();
+        }
         command.args(["--mount-proc", "bash", "-c", FIRST_PROCESS, "terminals"]);
         command.args(terminals.iter().map(|terminal| &terminal.path));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -63,6 +71,7 @@ impl Stage {
             .env_clear()
             .env("PATH", format!("{}:{path}", programs.display()))
             .env("HOME", home)
+            .envs(engine)
             .envs([("LANG", "C.UTF-8"), ("TERM", "xterm"), ("NO_COLOR", "1")])
             .current_dir(checkout)
             .stdin(Stdio::null())
@@ -130,9 +139,9 @@ fn copy_checkout(to: &Path) -> io::Result<()> {
     }
     symlink(root.join(".tools"), to.join(".tools"))?;
     let target = fs::canonicalize(cutover_tests::target())?;
-    fs::create_dir(to.join("target"))?;
-    for name in ["release", "cutover.wasm"] {
-        symlink(target.join(name), to.join("target").join(name))?;
+    fs::create_dir_all(to.join("target/release"))?;
+    for name in ["release/cutover", "cutover.wasm"] {
+        fs::copy(target.join(name), to.join("target").join(name))?;
     }
     // `scripts/build` puts it there.
     fs::copy(target.join("cutover.wasm"), to.join("envoy/cutover.wasm")).map(drop)
