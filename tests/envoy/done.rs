@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use cutover_control::{FlipError, RollbackRequest, rollback};
+use cutover_control::{FlipError, Interrupt, RollbackRequest, rollback};
 use serde_json::json;
 
 use crate::client::served_by;
@@ -32,6 +32,9 @@ async fn a_stopped_envoy_is_named_and_the_way_back_is_written_for_it() {
         expect_generation: None,
         admins: vec![admin],
         deadline: Duration::from_millis(100),
+        reason: None,
+        interrupt: Interrupt::default(),
+        steps: None,
     };
     let error = rollback(&stage.target, &request).await.unwrap_err();
     assert!(matches!(error, FlipError::NotDone { .. }), "{error}");

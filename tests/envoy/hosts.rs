@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cutover_control::{FlipRequest, flip};
+use cutover_control::{FlipRequest, Interrupt, flip};
 use cutover_core::Color;
 use serde_json::{Map, Value, json};
 
@@ -73,9 +73,14 @@ async fn ten_thousand_services_fit_and_a_flip_of_one_touches_no_other() {
         service: Some("s4999".to_owned()),
         to: Color::Green,
         expect_generation: Some(1),
+        agreed: None,
         generation: None,
         admins: vec![stage.envoy.admin().address()],
         deadline: Duration::from_mins(1),
+        force: false,
+        reason: None,
+        interrupt: Interrupt::default(),
+        steps: None,
     };
     let start = Instant::now();
     let flipped = flip(&stage.target, &request).await.unwrap();

@@ -150,6 +150,12 @@ pub(crate) struct Flip {
     /// Only write: ask no Envoy, and know nothing
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Why, for `cutover history`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Which color.

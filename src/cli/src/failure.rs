@@ -1,6 +1,8 @@
 //! What goes wrong, in words and as an exit code.
 
-use cutover_control::{FlipError, StateError, TargetError, Why};
+use cutover_control::{
+    FlipError, JournalError, Refusal, Shown, StateError, TargetError, Unshown, Why, Written,
+};
 use cutover_core::Color;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -44,6 +46,11 @@ impl Failure {
     /// Something around the tool is missing or broken.
     pub(crate) fn environment(message: impl Into<String>) -> Self {
         Self::new(Exit::Environment, message)
+    }
+
+    /// It did not come to what was asked for.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
     }
 
     pub(crate) fn new(kind: Exit, message: impl Into<String>) -> Self {
@@ -153,6 +160,42 @@ impl From<FlipError> for Failure {
             FlipError::NotNewer { .. } => Self::new(Exit::Failed, message)
                 .hint("nothing was written; leave --generation out, or name a greater one")
                 .details(json!({ "written": false })),
+            FlipError::Raced { .. } => Self::failed(message)
+                .hint("nothing was written; look with `cutover history` at what the other one did")
+                .details(json!({ "written": false })),
+            FlipError::Refused(refusals) => {
+                let mut hints = vec!["nothing was written"];
+                for hint in refusals.iter().map(Refusal::hint) {
+                    if !hints.contains(&hint) {
+                        hints.push(hint);
+                    }
+                }
+                hints.push("--force flips all the same");
+                let refusals = refusals.iter();
+                let refusals =
+                    refusals.map(|one| json!({ "kind": one.kind(), "message": one.to_string() }));
+                Self::failed(message)
+                    .hint(hints.join("; "))
+                    .details(json!({
+                        "written": false,
+                        "refusals": refusals.collect::<Vec<_>>(),
+                    }))
+            }
+            FlipError::Journal(error) => Self::from(error).details(json!({ "written": false })),
+            FlipError::Interrupted { written: None, .. } => Self::environment(message)
+                .hint("run it again when you are ready")
+                .details(json!({ "written": false })),
+            FlipError::Interrupted {
+                written: Some(written),
+                shown,
+                missing,
+            } => Self::environment(message)
+                .hint(format!(
+                    "the Envoys take it without this command: `cutover wait --generation {}` waits on, \
+                     `cutover rollback` goes back",
+                    written.generation
+                ))
+                .details(written_details(&written, &shown, &missing)),
             FlipError::Unreachable(_) => Self::environment(message)
                 .hint("nothing was written; is Envoy up, and is that its admin address?")
                 .details(json!({ "written": false })),
@@ -164,23 +207,41 @@ impl From<FlipError> for Failure {
                 let hint = missing
                     .first()
                     .map(|proxy| what_next(&proxy.why, written.active));
-                let addresses: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
-                let missing: Vec<_> = (missing.iter())
-                    .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))
-                    .collect();
                 Self::new(Exit::Failed, message)
                     .hint(hint.unwrap_or_default())
-                    .details(json!({
-                        "written": true,
-                        "service": written.service,
-                        "generation": written.generation,
-                        "active": written.active,
-                        "shown": addresses,
-                        "missing": missing,
-                    }))
+                    .details(written_details(&written, &shown, &missing))
             }
         }
     }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let hint = match error.action {
+            "read" => "look at its rights; `cutover rollback` works without a journal",
+            _ => {
+                "nothing was written; look at the rights and the space of its folder; `cutover rollback` \
+                 works without a journal"
+            }
+        };
+        Self::environment(error.to_string()).hint(hint)
+    }
+}
+
+fn written_details(written: &Written, shown: &[Shown], missing: &[Unshown]) -> Value {
+    let shown: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
+    let missing: Vec<_> = (missing.iter())
+        .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))
+        .collect();
+    json!({
+        "written": true,
+        "service": written.service,
+        "generation": written.generation,
+        "active": written.active,
+        "shown": shown,
+        "missing": missing,
+        "warnings": written.warnings,
+    })
 }
 
 /// A flip to the same color waits, or pushes again. A second rollback would go forth again.
@@ -197,7 +258,7 @@ fn what_next(why: &Why, active: Color) -> String {
             format!("another writer used the same generation; run `cutover flip {active}`")
         }
         Why::Refused { .. } => format!(
-            "Envoy's log says why; once that is mended, `cutover flip {active}` pushes again"
+            "Envoy's log says why; once that is mended, `cutover flip {active} --force` pushes again"
         ),
         Why::Superseded { .. } => {
             "another flip came after this one; look with `cutover status`".to_owned()

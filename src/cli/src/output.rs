@@ -112,6 +112,18 @@ impl Events {
         }
     }
 
+    /// Asks on standard error; the answer is typed behind it.
+    pub(crate) fn ask(&self, question: &str) {
+        let colors = self.color.is_wanted(&io::stderr());
+        let question = if colors {
+            paint::words(question)
+        } else {
+            question.to_owned()
+        };
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question}").and_then(|()| err.flush());
+    }
+
     /// Says something on standard error.
     pub(crate) fn say(&self, text: &str) {
         let colors = self.color.is_wanted(&io::stderr());

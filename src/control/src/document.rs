@@ -200,6 +200,14 @@ impl Document {
         resource.map(serde_json::Value::take).unwrap_or_default()
     }
 
+    /// The module's file, as Envoy finds it; none when the module comes from elsewhere.
+    pub(crate) fn module(&self) -> Option<std::path::PathBuf> {
+        let resource = self.resource();
+        let config = resource.pointer("/typed_config/config")?;
+        let vm = config.get("vm_config").or_else(|| config.get("vmConfig"))?;
+        Some(vm.pointer("/code/local/filename")?.as_str()?.into())
+    }
+
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text.clone().into_bytes()

@@ -17,6 +17,7 @@ use crate::{FileTarget, target::sync_folder};
 use cutover_core::{Color, Generation, Switch};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{
+    fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::SocketAddr,
@@ -114,6 +115,15 @@ pub struct Absent {
     pub admin: SocketAddr,
     /// Why not, in words.
     pub why: String,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.generation {
+            Some(generation) => write!(f, "{}, generation {generation}", self.active),
+            None => write!(f, "{} without a generation", self.active),
+        }
+    }
 }
 
 impl From<&Switch> for State {

@@ -6,12 +6,15 @@ mod document;
 mod drift;
 mod endpoint;
 mod flip;
+mod gate;
+mod interrupt;
 mod journal;
 mod module_id;
 mod splice;
 mod status;
 mod target;
 mod until;
+mod wait;
 mod watch;
 
 pub mod bootstrap;
@@ -23,7 +26,12 @@ pub use bootstrap::{AccessLog, Bootstrap, FromClients, Health, HealthPath};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
-pub use flip::{FlipError, FlipRequest, Flipped, RollbackRequest, Written, flip, rollback};
+pub use flip::{
+    Aim, FlipError, FlipRequest, Flipped, Outlook, PlanRequest, RollbackRequest, Sight, Written,
+    flip, plan, rollback,
+};
+pub use gate::Refusal;
+pub use interrupt::Interrupt;
 pub use journal::{
     Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
 };
@@ -33,4 +41,5 @@ pub use state::{Living, Origin, RestoreError, Restored, StateError, StateFolder,
 pub use status::{Agreement, Answer, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
 pub use until::{Missing, Until};
-pub use watch::{Shown, Unshown, Why};
+pub use wait::{Landing, WaitError, WaitRequest, wait};
+pub use watch::{Shown, Step, Steps, Unshown, Why};

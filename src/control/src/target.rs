@@ -1,6 +1,6 @@
 //! `file:PATH`: a configuration that lives in a file which Envoy watches.
 
-use crate::{Document, document::InvalidDocument};
+use crate::{Author, Document, document::InvalidDocument};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
@@ -137,7 +137,8 @@ impl FileTarget {
         // Only for the message of whoever comes second: the lock does not depend on it.
         let _ = file
             .set_len(0)
-            .and_then(|()| write!(file, "process {}", std::process::id()));
+            .and_then(|()| write!(file, "{}", Author::this_process()));
+        self.give_to_owner(&file);
         Ok(Locked {
             target: self.clone(),
             _lock: file,
@@ -149,8 +150,18 @@ impl FileTarget {
         self.lock()?.replace(bytes)
     }
 
+    /// Lets the target's owner take the lock, too, after root did it first.
+    fn give_to_owner(&self, lock: &File) {
+        if let (Ok(target), Ok(lock_metadata)) = (self.own_metadata(), lock.metadata())
+            && target.uid() != lock_metadata.uid()
+        {
+            // Only root can; nothing depends on it.
+            let _ = fchown(lock, Some(target.uid()), Some(target.gid()));
+        }
+    }
+
     /// The file's own metadata; refuses what a rename would not replace as meant.
-    fn own_metadata(&self) -> Result<fs::Metadata, TargetError> {
+    pub(crate) fn own_metadata(&self) -> Result<fs::Metadata, TargetError> {
         let metadata = fs::symlink_metadata(&self.path).map_err(|error| self.io("read", error))?;
         if metadata.is_symlink() {
             let to = fs::read_link(&self.path).map_err(|error| self.io("read", error))?;

@@ -38,7 +38,7 @@ fn a_lock_that_is_held_is_refused_in_words_and_freed_on_drop() {
     let (_folder, target) = target("old");
     let held = target.lock().unwrap();
     let refused = target.replace(b"new").unwrap_err().to_string();
-    let holder = format!("is being changed by process {}", std::process::id());
+    let holder = format!("is being changed by {}", Author::this_process());
     assert!(refused.ends_with(&holder), "{refused}");
     assert_eq!(fs::read(target.path()).unwrap(), b"old");
     drop(held);

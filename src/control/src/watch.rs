@@ -1,13 +1,13 @@
 //! Watching proxies until they show what was written.
 
-use crate::{Admin, AdminError, Stats, Written};
+use crate::{Admin, AdminError, Interrupt, Stats};
 use cutover_core::Color;
 use std::{
     fmt,
     net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::sleep};
 
 /// The pause before an Envoy is asked again: short at first, for most show a flip in milliseconds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
@@ -15,6 +15,37 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a refusal may be that of an earlier push which Envoy has only just come to.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long an Envoy may take for its last answer when the watch is told to stop.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
+/// What proxies shall show.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    pub(crate) service: String,
+    pub(crate) generation: u64,
+    /// None when any color will do.
+    pub(crate) active: Option<Color>,
+}
+
+/// Something that happened on the way, for whoever follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The file was replaced.
+    Written {
+        /// The service.
+        service: String,
+        /// What was written.
+        generation: u64,
+        /// Its active color.
+        active: Color,
+    },
+    /// An Envoy shows it.
+    Shown(SocketAddr),
+}
+
+/// Where steps go; nobody has to listen.
+pub type Steps = Option<UnboundedSender<Step>>;
 
 /// An Envoy that shows what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,26 +159,55 @@ impl Stats {
     }
 }
 
-/// Watches all proxies at once, each with the number of its refusals before the write.
+/// Watches all proxies at once, each with the number of its refusals before the write. Once one of
+/// them shows a newer generation there is nothing to wait for at the others.
 pub(crate) async fn all(
     proxies: impl Iterator<Item = (Admin, Option<u64>)>,
-    written: &Written,
-    deadline: Duration,
+    goal: &Goal,
+    until: Instant,
+    interrupt: &Interrupt,
+    steps: &Steps,
 ) -> Vec<Result<Shown, Unshown>> {
-    let until = written.written + deadline;
     let mut watched = JoinSet::new();
+    let over = Interrupt::default();
     for (index, (admin, refusals)) in proxies.enumerate() {
-        let written = written.clone();
-        watched.spawn(async move { (index, one(&admin, &written, refusals, until).await) });
+        let (goal, interrupt, over) = (goal.clone(), interrupt.clone(), over.clone());
+        let steps = steps.clone();
+        watched.spawn(async move {
+            let outcome = tokio::select! {
+                biased;
+                outcome = one(&admin, &goal, refusals, until) => outcome,
+                () = interrupt.raised() => last_look(&admin, &goal, refusals).await,
+                () = over.raised() => last_look(&admin, &goal, refusals).await,
+            };
+            match &outcome {
+                Ok(shown) => {
+                    steps.map(|steps| steps.send(Step::Shown(shown.admin)));
+                }
+                Err(unshown) if matches!(unshown.why, Why::Superseded { .. }) => over.raise(),
+                Err(_) => {}
+            }
+            (index, outcome)
+        });
     }
     let mut outcomes = watched.join_all().await;
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+/// What is true when the watch is told to stop.
+async fn last_look(
+    admin: &Admin,
+    goal: &Goal,
+    refusals_before: Option<u64>,
+) -> Result<Shown, Unshown> {
+    let admin = admin.with_patience(LAST_LOOK);
+    one(&admin, goal, refusals_before, Instant::now()).await
+}
+
 async fn one(
     admin: &Admin,
-    written: &Written,
+    goal: &Goal,
     refusals_before: Option<u64>,
     until: Instant,
 ) -> Result<Shown, Unshown> {
@@ -158,13 +218,13 @@ async fn one(
     let mut pause = SHORTEST_PAUSE;
     let mut refused_since = None;
     loop {
-        let why = match admin.stats(Some(&written.service)).await {
+        let why = match admin.stats(Some(&goal.service)).await {
             Err(error) => Why::Silent(error),
             Ok(stats) => {
                 let at = Instant::now();
                 let before = refusals_before.unwrap_or(stats.refusals());
                 let refused = stats.refusals() > before;
-                match judge(&stats, written, refused) {
+                match judge(&stats, goal, refused) {
                     None => {
                         return Ok(Shown {
                             admin: admin.address(),
@@ -192,18 +252,19 @@ async fn one(
 }
 
 /// Why the proxy does not show what was written; none when it does.
-fn judge(stats: &Stats, written: &Written, refused: bool) -> Option<Why> {
+fn judge(stats: &Stats, goal: &Goal, refused: bool) -> Option<Why> {
     let seen = stats
         .services
-        .get(&written.service)
+        .get(&goal.service)
         .cloned()
         .unwrap_or_default();
     let (generation, active) = (seen.generation, seen.active);
+    let is_meant = active.is_some() && goal.active.is_none_or(|meant| active == Some(meant));
     match generation {
-        Some(shown) if shown == written.generation && active == Some(written.active) => None,
+        Some(shown) if shown == goal.generation && is_meant => None,
         // The two gauges are set one after the other: this may be over at the next look.
-        Some(shown) if shown == written.generation => Some(Why::Conflict { active }),
-        Some(shown) if shown > written.generation => Some(Why::Superseded {
+        Some(shown) if shown == goal.generation => Some(Why::Conflict { active }),
+        Some(shown) if shown > goal.generation => Some(Why::Superseded {
             generation: shown,
             active,
         }),
@@ -216,23 +277,13 @@ fn judge(stats: &Stats, written: &Written, refused: bool) -> Option<Why> {
 mod tests {
     use super::*;
     use crate::Seen;
-    use cutover_core::Switch;
 
     /// What becomes of a proxy that shows this, when generation 20 (green) was written.
     fn judged(generation: u64, active: Color, refused: bool) -> Option<Why> {
-        let now = Instant::now();
-        let before = Switch {
-            generation: None,
-            active: Color::Blue,
-            previous: None,
-        };
-        let written = Written {
+        let goal = Goal {
             service: "shop".to_owned(),
-            before,
             generation: 20,
-            active: Color::Green,
-            invoked: now,
-            written: now,
+            active: Some(Color::Green),
         };
         let seen = Seen {
             generation: Some(generation),
@@ -243,7 +294,7 @@ mod tests {
             services: [("shop".to_owned(), seen)].into(),
             ..Stats::default()
         };
-        judge(&stats, &written, refused)
+        judge(&stats, &goal, refused)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cutover_control::{FlipError, FlipRequest, Flipped, Written};
+use cutover_control::{FlipError, FlipRequest, Flipped, Interrupt, Written};
 use cutover_history::{Color, Operation, Push, PushKind};
 
 use crate::clock::Clock;
@@ -134,9 +134,15 @@ impl Drive<'_> {
                 service: Some(SERVICE.to_owned()),
                 to: core(to),
                 expect_generation: None,
+                agreed: None,
                 generation: Some(generation),
                 admins: vec![site.envoy.admin().address()],
                 deadline: self.plan.deadline,
+                // The weather is what the gates would refuse.
+                force: true,
+                reason: None,
+                interrupt: Interrupt::default(),
+                steps: None,
             };
             async move { cutover_control::flip(&target, &request).await }
         });

@@ -1,34 +1,48 @@
 //! `cutover flip` and `cutover rollback`.
 
-use crate::{args, failure::Failure, output::Report};
+use super::plan;
+use crate::{
+    args,
+    failure::Failure,
+    output::{Events, Report},
+    question, signals,
+};
 use clap::Args;
-use cutover_control::{FlipRequest, Flipped, RollbackRequest, flip, rollback};
+use cutover_control::{
+    Aim, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip, rollback,
+};
 use cutover_core::{Color, Generation};
 use serde_json::json;
 use std::net::SocketAddr;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 const EXAMPLE: &str = "\
 Example:
   cutover flip green --target file:envoy/cutover.json --admin 127.0.0.1:9901
-  CUTOVER_ADMIN=10.0.0.1:9901,10.0.0.2:9901 cutover flip green --expect-generation 1763722800000
+  cutover flip green --yes --reason 'release 12' --expect-generation 1763722800000
 
 Done means that every Envoy shows the new generation. Where file and Envoys show the color already
 nothing is written; where an Envoy does not, the color is pushed again. An Envoy that is silent
-beforehand stops the flip: nothing is written.
+beforehand stops the flip: nothing is written. So do: a color without a cluster or a healthy endpoint,
+a push that would change more than the switch or the module, another flip under way. `cutover plan`
+shows all of this beforehand.
+
+In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true then.
+Every flip is noted in PATH.journal (`cutover history`).
 
 Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 an Envoy or
-the file could not be reached";
+the file could not be reached, or it was interrupted";
 
 const EXAMPLE_BACK: &str = "\
 Example:
   cutover rollback --target file:envoy/cutover.json --admin 127.0.0.1:9901
 
-It goes to the color of `previous`, or to the other one. It is written even if no Envoy can be asked;
-then it says who does not show it, and exits 1. A second rollback goes forth again: to make sure of
-the first, flip to its color; a script that may run twice says --expect-generation.
+It goes to the color of `previous`, or to the other one. It never asks, and is written even if no Envoy
+can be asked; then it says who does not show it, and exits 1. A second rollback goes forth again: to
+make sure of the first, flip to its color; a script that may run twice says --expect-generation.
 
 Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 the file
-could not be reached";
+could not be reached, or it was interrupted";
 
 /// Switch all traffic to a color, and wait until every Envoy shows it
 #[derive(Debug, Args)]
@@ -41,6 +55,12 @@ pub(crate) struct Forth {
     /// The generation to write, so that the files of several Envoys get the same one; else the next
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    yes: bool,
+    /// Pass over what health, drift, modules and other flips have against it
+    #[arg(long)]
+    force: bool,
 }
 
 /// Switch all traffic to the color before; nothing stands in the way of it
@@ -52,30 +72,96 @@ pub(crate) struct Back {
 }
 
 impl Forth {
-    pub(crate) async fn run(self) -> Result<Report, Failure> {
+    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.file()?;
-        let request = FlipRequest {
-            to: self.to.color,
-            admins: envoys(&self.flip)?,
-            service: self.flip.service,
+        let admins = envoys(&self.flip)?;
+        let plan = PlanRequest {
+            service: self.flip.service.clone(),
+            aim: Aim::To(self.to.color),
             expect_generation: self.flip.expect_generation,
             generation: self.generation,
-            deadline: self.flip.deadline,
+            admins: admins.clone(),
+            force: self.force,
         };
-        Ok(report(&flip(&target, &request).await?))
+        if self.flip.dry_run {
+            return plan::foresee_one(&target, &plan).await;
+        }
+        if !self.yes && !question::somebody_is_there() {
+            return Err(Failure::usage(
+                "a flip asks before it writes, and nobody is there to answer",
+            )
+            .hint("nothing was written; --yes answers beforehand, --dry-run only looks"));
+        }
+        let interrupt = signals::interrupt()?;
+        let agreed = if self.yes {
+            None
+        } else {
+            let looked = tokio::select! {
+                () = interrupt.raised() => None,
+                looked = plan::look_at_one(&target, &plan) => Some(looked?),
+            };
+            let Some((agreed, text)) = looked else {
+                return Err(Failure::environment("interrupted: nothing was written")
+                    .hint("run it again when you are ready"));
+            };
+            if let Some(text) = text {
+                events.say(&text);
+                let service = self.flip.service.as_deref().unwrap_or("all traffic");
+                let question = format!("flip {service} to {}?", self.to.color);
+                question::ask(events, &question, &interrupt).await?;
+            }
+            Some(agreed)
+        };
+        let (steps, told) = follow(events);
+        let request = FlipRequest {
+            to: self.to.color,
+            admins,
+            service: self.flip.service,
+            expect_generation: self.flip.expect_generation,
+            agreed,
+            generation: self.generation,
+            deadline: self.flip.deadline,
+            force: self.force,
+            reason: self.flip.reason,
+            interrupt,
+            steps: Some(steps),
+        };
+        let flipped = flip(&target, &request).await;
+        drop(request);
+        let _ = told.await;
+        Ok(report(&flipped?, events))
     }
 }
 
 impl Back {
-    pub(crate) async fn run(self) -> Result<Report, Failure> {
+    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.file()?;
+        let admins = envoys(&self.flip)?;
+        if self.flip.dry_run {
+            let plan = PlanRequest {
+                service: self.flip.service.clone(),
+                aim: Aim::Back,
+                expect_generation: self.flip.expect_generation,
+                generation: None,
+                admins,
+                force: true,
+            };
+            return plan::foresee_one(&target, &plan).await;
+        }
+        let (steps, told) = follow(events);
         let request = RollbackRequest {
-            admins: envoys(&self.flip)?,
+            admins,
             service: self.flip.service,
             expect_generation: self.flip.expect_generation,
             deadline: self.flip.deadline,
+            reason: self.flip.reason,
+            interrupt: signals::interrupt()?,
+            steps: Some(steps),
         };
-        Ok(report(&rollback(&target, &request).await?))
+        let flipped = rollback(&target, &request).await;
+        drop(request);
+        let _ = told.await;
+        Ok(report(&flipped?, events))
     }
 }
 
@@ -100,12 +186,40 @@ fn envoys(flip: &args::Flip) -> Result<Vec<SocketAddr>, Failure> {
     Ok(admins)
 }
 
-fn report(flipped: &Flipped) -> Report {
+/// Tells each step as an event, until nobody can take one any more.
+pub(super) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandle<()>) {
+    let (sender, mut steps) = mpsc::unbounded_channel();
+    let events = events.clone();
+    let told = tokio::spawn(async move {
+        while let Some(step) = steps.recv().await {
+            match step {
+                Step::Written {
+                    service,
+                    generation,
+                    active,
+                } => events.emit(
+                    "written",
+                    json!({ "service": service, "generation": generation, "active": active }),
+                    "",
+                ),
+                Step::Shown(admin) => {
+                    events.emit("shown", json!({ "admin": admin.to_string() }), "");
+                }
+            }
+        }
+    });
+    (sender, told)
+}
+
+fn report(flipped: &Flipped, events: &Events) -> Report {
     let Flipped {
         written,
         pushed,
         shown,
     } = flipped;
+    for warning in &written.warnings {
+        events.say(&format!("warning: {warning}"));
+    }
     let (service, generation, active) = (&written.service, written.generation, written.active);
     let wait = shown
         .iter()
@@ -116,35 +230,50 @@ fn report(flipped: &Flipped) -> Report {
         1 => "1 Envoy shows".to_owned(),
         number => format!("{number} Envoys show"),
     };
-    let text = match (pushed, shown.is_empty()) {
-        (false, true) => {
-            format!("{service} is {active} already, by generation {generation}; no Envoy was asked")
-        }
-        (false, false) => {
-            format!("{service} is {active} already: {envoys} generation {generation}")
-        }
-        (true, true) => format!(
-            "written, not confirmed: {service} is {active} in the file, generation {generation}; no Envoy was asked"
+    let other = active.other();
+    let (text, next) = match (pushed, shown.is_empty()) {
+        (false, true) => (
+            format!(
+                "{service} is {active} already, by generation {generation}; no Envoy was asked"
+            ),
+            "cutover status --admin HOST:PORT shows whether the Envoys agree".to_owned(),
         ),
-        (true, false) => format!(
-            "done: {service} is {active}, {envoys} generation {generation} after {:.0} ms",
-            milliseconds.unwrap_or_default().ceil(),
+        (false, false) => (
+            format!("{service} is {active} already: {envoys} generation {generation}"),
+            format!("nothing is to be done; cutover flip {other} switches to {other}"),
+        ),
+        (true, true) => (
+            format!(
+                "written, not confirmed: {service} is {active} in the file, generation {generation}; no Envoy \
+                 was asked"
+            ),
+            format!(
+                "cutover wait --generation {generation} --admin HOST:PORT says when it has landed"
+            ),
+        ),
+        (true, false) => (
+            format!(
+                "done: {service} is {active}, {envoys} generation {generation} after {:.0} ms",
+                milliseconds.unwrap_or_default().ceil(),
+            ),
+            format!("cutover status shows the Envoys; cutover rollback goes back to {other}"),
         ),
     };
-    let before = &written.before;
+    let before = State::from(&written.before);
     let json = json!({
         "service": service,
         "active": active,
         "generation": generation,
-        "before": previous(before.active, before.generation.map(Generation::get)),
+        "before": state(before.active, before.generation),
         "written": pushed,
         "confirmed": !shown.is_empty(),
         "shown": shown.iter().map(|proxy| proxy.admin.to_string()).collect::<Vec<_>>(),
         "milliseconds": if *pushed { milliseconds } else { None },
+        "warnings": written.warnings,
     });
-    Report::good(text, json)
+    Report::good(text, json).next(next)
 }
 
-fn previous(active: Color, generation: Option<u64>) -> serde_json::Value {
+pub(super) fn state(active: Color, generation: Option<Generation>) -> serde_json::Value {
     json!({ "active": active, "generation": generation })
 }

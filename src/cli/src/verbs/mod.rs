@@ -3,13 +3,16 @@
 mod check;
 mod completions;
 mod flip;
+mod history;
 mod init;
 mod lint;
 mod man;
+mod plan;
 mod preview;
 mod status;
 mod up;
 mod verify;
+mod wait;
 
 use crate::{
     args,
@@ -30,10 +33,16 @@ pub(crate) enum Verb {
     Lint(lint::Lint),
     /// Show what the file says and what each Envoy shows
     Status(status::Look),
+    /// Show what a flip would change, and whether it would be refused
+    Plan(plan::Plan),
     /// Switch all traffic to a color, and wait until every Envoy shows it
     Flip(flip::Forth),
     /// Switch all traffic to the color before; nothing stands in the way of it
     Rollback(flip::Back),
+    /// Wait until every Envoy shows a generation
+    Wait(wait::Wait),
+    /// Show who switched what, when, and what came of it
+    History(history::History),
     /// Make the header that reaches a color which has no traffic yet
     #[command(after_help = preview::EXAMPLE)]
     Preview(args::Preview),
@@ -54,8 +63,11 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Up(up) => wait_for(up.run(events)),
         Verb::Lint(lint) => lint.run(),
         Verb::Status(look) => wait_for(look.run(events)),
-        Verb::Flip(flip) => wait_for(flip.run()),
-        Verb::Rollback(flip) => wait_for(flip.run()),
+        Verb::Plan(plan) => wait_for(plan.run()),
+        Verb::Flip(flip) => wait_for(flip.run(events)),
+        Verb::Rollback(flip) => wait_for(flip.run(events)),
+        Verb::Wait(wait) => wait_for(wait.run(events)),
+        Verb::History(history) => history.run(),
         Verb::Preview(preview) => preview::run(&preview),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),

@@ -26,10 +26,11 @@ fn stage() -> (Stage, Server) {
 fn a_flip_is_done_when_every_envoy_shows_it() {
     let (stage, envoy) = stage();
     let second = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["flip", "green"], &[&envoy, &second]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy, &second]), @r#"
     exit code: 0
     --- stdout
     done: default is green, 2 Envoys show generation [GENERATION] after [TIME] ms
+    next: cutover status shows the Envoys; cutover rollback goes back to blue
     "#);
     let after = stage.configuration();
     let generation = after["generation"].as_u64().unwrap();
@@ -49,7 +50,10 @@ fn a_flip_is_done_when_every_envoy_shows_it() {
 #[test]
 fn a_rollback_goes_to_the_color_before() {
     let (stage, envoy) = stage();
-    assert_eq!(stage.flip(&["flip", "green"], &[&envoy]).code, Some(0));
+    assert_eq!(
+        stage.flip(&["flip", "--yes", "green"], &[&envoy]).code,
+        Some(0)
+    );
     assert_run!(stage.flip(&["rollback", "-o", "json"], &[&envoy]), @r#"
     exit code: 0
     --- stdout
@@ -63,11 +67,12 @@ fn a_rollback_goes_to_the_color_before() {
       "exit_code": 0,
       "generation": [GENERATION],
       "milliseconds": "[TIME]",
-      "next": null,
+      "next": "cutover status shows the Envoys; cutover rollback goes back to green",
       "service": "default",
       "shown": [
         "[ENVOY-1]"
       ],
+      "warnings": [],
       "written": true
     }
     "#);
@@ -78,10 +83,11 @@ fn a_rollback_goes_to_the_color_before() {
 fn a_flip_to_what_is_active_and_shown_writes_nothing() {
     let (stage, envoy) = stage();
     let before = stage.read("cutover.json");
-    assert_run!(stage.flip(&["flip", "blue"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "blue"], &[&envoy]), @r#"
     exit code: 0
     --- stdout
     default is blue already: 1 Envoy shows generation 1
+    next: nothing is to be done; cutover flip green switches to green
     "#);
     assert_eq!(stage.read("cutover.json"), before);
 }
@@ -89,10 +95,16 @@ fn a_flip_to_what_is_active_and_shown_writes_nothing() {
 #[test]
 fn a_flip_to_what_is_active_but_not_shown_is_pushed_again_and_the_way_back_stays() {
     let (stage, envoy) = stage();
-    assert_eq!(stage.flip(&["flip", "green"], &[&envoy]).code, Some(0));
+    assert_eq!(
+        stage.flip(&["flip", "--yes", "green"], &[&envoy]).code,
+        Some(0)
+    );
     let before = stage.configuration();
     let behind = Server::stuck(1, 1);
-    let ran = stage.flip(&["flip", "green", "--deadline", "50ms"], &[&envoy, &behind]);
+    let ran = stage.flip(
+        &["flip", "--yes", "green", "--deadline", "50ms"],
+        &[&envoy, &behind],
+    );
     assert_run!(ran, @r#"
     exit code: 1
     --- stderr
@@ -108,14 +120,14 @@ fn a_flip_to_what_is_active_but_not_shown_is_pushed_again_and_the_way_back_stays
 fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     let (stage, envoy) = stage();
     let behind = Server::stuck(1, 1);
-    assert_run!(stage.flip(&["flip", "green", "--deadline", "50ms"], &[&envoy, &behind]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "50ms"], &[&envoy, &behind]), @r#"
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 2 Envoys does not show it: [ENVOY-2] shows generation 1 (blue)
     hint: does that Envoy watch the folder of this very file? `cutover status` shows more
     "#);
     let per_worker = Server::stuck(0, 1);
-    assert_run!(stage.flip(&["flip", "blue", "--deadline", "50ms"], &[&per_worker]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "blue", "--deadline", "50ms"], &[&per_worker]), @r#"
     exit code: 1
     --- stderr
     error: generation [GENERATION] (blue) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] shows blue per worker, without a generation
@@ -123,7 +135,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     "#);
     let unconfigured = "extension_config_discovery.http_filter.cutover.update_rejected: 0\n";
     let empty = Server::with(|_| unconfigured.to_owned());
-    assert_run!(stage.flip(&["flip", "green", "--deadline", "50ms", "-o", "json"], &[&empty]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "50ms", "-o", "json"], &[&empty]), @r#"
     exit code: 1
     --- stdout
     {
@@ -141,6 +153,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
       "next": "does that Envoy watch the folder of this very file? `cutover status` shows more",
       "service": "default",
       "shown": [],
+      "warnings": [],
       "written": true
     }
     --- stderr
@@ -155,7 +168,7 @@ fn what_is_no_envoy_with_the_filter_stops_a_flip() {
     let file = stage.path("cutover.json");
     let other = Server::with(|_| "cluster.shop.upstream_rq_total: 7\n".to_owned());
     let before = fs::read(&file).unwrap();
-    assert_run!(stage.flip(&["flip", "green"], &[&other]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&other]), @r#"
     exit code: 3
     --- stderr
     error: [ENVOY-1] does not answer like an Envoy admin interface: its /stats know no filter `cutover`
@@ -168,11 +181,11 @@ fn what_is_no_envoy_with_the_filter_stops_a_flip() {
 fn an_envoy_that_refuses_is_told_before_the_deadline() {
     let (stage, _) = stage();
     let envoy = Server::refusing(1, 1);
-    assert_run!(stage.flip(&["flip", "green", "--deadline", "5m"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "5m"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] refused the configuration and stays at generation 1 (blue)
-    hint: Envoy's log says why; once that is mended, `cutover flip green` pushes again
+    hint: Envoy's log says why; once that is mended, `cutover flip green --force` pushes again
     "#);
 }
 
@@ -190,7 +203,7 @@ fn a_newer_generation_that_comes_in_between_supersedes_the_flip() {
              wasmcustom.cutover.plugin.cutover.service.default.generation: {generation}\n"
         )
     });
-    assert_run!(stage.flip(&["flip", "green", "--deadline", "5m"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "5m"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: superseded: [ENVOY-1] shows the newer generation 9000000000000000 (blue)
@@ -206,6 +219,7 @@ fn an_envoy_that_is_silent_stops_a_flip_but_not_a_rollback() {
     // Nobody listens on a discard port of loopback here.
     let flip = [
         "flip",
+        "--yes",
         "green",
         "--target",
         "cutover.json",
@@ -240,14 +254,14 @@ fn an_envoy_that_is_silent_stops_a_flip_but_not_a_rollback() {
 #[test]
 fn another_writer_that_is_ahead_is_told() {
     let (stage, envoy) = stage();
-    assert_run!(stage.flip(&["flip", "green", "--expect-generation", "5"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--expect-generation", "5"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
     error: generation 5 was expected, but the file has generation 1 (blue)
     hint: nothing was written; look with `cutover status` at what the other one did
     "#);
     let ahead = Server::stuck(4, 2);
-    assert_run!(stage.flip(&["flip", "green", "--expect-generation", "1"], &[&ahead]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--expect-generation", "1"], &[&ahead]), @r#"
     exit code: 1
     --- stderr
     error: generation 1 was expected, but Envoy [ENVOY-1] has generation 4 (green)
@@ -260,7 +274,7 @@ fn another_writer_that_is_ahead_is_told() {
 fn a_target_that_cannot_be_flipped_is_refused_before_anything_is_written() {
     let (stage, envoy) = stage();
     let flip = |stage: &Stage, target: &str| {
-        stage.run(&["flip", "green", "--no-wait", "--target", target])
+        stage.run(&["flip", "--yes", "green", "--no-wait", "--target", target])
     };
     assert_run!(flip(&stage, "file:none.json"), @r#"
     exit code: 2
@@ -307,19 +321,19 @@ fn a_target_that_cannot_be_flipped_is_refused_before_anything_is_written() {
     error: the filter would refuse the configuration: active: unknown variant `purple`, expected `blue` or `green`
     hint: nothing was written; `cutover lint PATH` checks the file
     "#);
-    assert_run!(stage.run(&["flip", "green"]), @r#"
+    assert_run!(stage.run(&["flip", "--yes", "green"]), @r#"
     exit code: 2
     --- stderr
     error: no target was named
     hint: say --target file:PATH, or set CUTOVER_TARGET
     "#);
-    assert_run!(stage.run(&["flip", "green", "--target", "cutover.json"]), @r#"
+    assert_run!(stage.run(&["flip", "--yes", "green", "--target", "cutover.json"]), @r#"
     exit code: 2
     --- stderr
     error: no Envoy was named, so nobody could say that it is done
     hint: say --admin HOST:PORT or set CUTOVER_ADMIN; --no-wait only writes
     "#);
-    assert_run!(stage.run(&["flip", "green", "--target", "cutover.json", "--admin", "here"]), @r#"
+    assert_run!(stage.run(&["flip", "--yes", "green", "--target", "cutover.json", "--admin", "here"]), @r#"
     exit code: 2
     --- stderr
     error: `here` is not an admin address: it has no port
@@ -335,13 +349,13 @@ fn a_closed_color_and_an_unknown_service_are_refused() {
     closed["closed"] = json!(["green"]);
     let stage = Stage::with(&closed);
     let envoy = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["flip", "green"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy]), @r#"
     exit code: 2
     --- stderr
     error: green of service `default` is closed
     hint: nothing was written; take the color out of `closed` first
     "#);
-    assert_run!(stage.flip(&["flip", "green", "--service", "shop"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--service", "shop"], &[&envoy]), @r#"
     exit code: 2
     --- stderr
     error: there is no service `shop`; the configuration has `default`
@@ -352,16 +366,17 @@ fn a_closed_color_and_an_unknown_service_are_refused() {
     let stage = Stage::with(
         &json!({"services": {"blog": service("b.example"), "shop": service("s.example")}}),
     );
-    assert_run!(stage.flip(&["flip", "green", "--no-wait"], &[]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--no-wait"], &[]), @r#"
     exit code: 2
     --- stderr
     error: the configuration has several services, `blog`, `shop`: name one
     hint: name it with --service NAME
     "#);
-    assert_run!(stage.flip(&["flip", "green", "--no-wait", "-s", "shop"], &[]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--no-wait", "-s", "shop"], &[]), @r#"
     exit code: 0
     --- stdout
     written, not confirmed: shop is green in the file, generation [GENERATION]; no Envoy was asked
+    next: cutover wait --generation [GENERATION] --admin HOST:PORT says when it has landed
     "#);
     assert_eq!(
         stage.configuration()["services"]["blog"],
@@ -373,14 +388,17 @@ fn a_closed_color_and_an_unknown_service_are_refused() {
 fn a_lock_that_is_held_is_refused_in_words() {
     let (stage, envoy) = stage();
     let held = FileTarget::new(stage.path("cutover.json")).lock().unwrap();
-    assert_run!(stage.flip(&["flip", "green"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
-    error: cutover.json is being changed by process [PID]
+    error: cutover.json is being changed by process [PID] of [USER]
     hint: look with `cutover status`, then try again
     "#);
     drop(held);
-    assert_eq!(stage.flip(&["flip", "green"], &[&envoy]).code, Some(0));
+    assert_eq!(
+        stage.flip(&["flip", "--yes", "green"], &[&envoy]).code,
+        Some(0)
+    );
 }
 
 #[test]
@@ -388,6 +406,7 @@ fn of_writers_that_expect_the_same_generation_exactly_one_wins() {
     let (stage, _) = stage();
     let arguments = [
         "flip",
+        "--yes",
         "green",
         "--no-wait",
         "--expect-generation",
@@ -428,7 +447,7 @@ fn a_writer_that_is_killed_leaves_the_old_file_or_the_new_one() {
         } else {
             "blue"
         };
-        let arguments = ["flip", color, "--no-wait", "-t", "cutover.json"];
+        let arguments = ["flip", "--yes", color, "--no-wait", "-t", "cutover.json"];
         let mut child = stage.command(&arguments).spawn().unwrap();
         // Killed sooner or later on its way; the last one is left in peace.
         let until = Instant::now() + Duration::from_micros(250) * round;

@@ -79,6 +79,8 @@ fn bad_use_is_json_too_when_asked_for() {
     --- stderr
     error: unrecognized subcommand 'launch'
 
+      tip: a similar subcommand exists: 'plan'
+
     Usage: cutover [OPTIONS] <COMMAND>
 
     For more information, try '--help'.

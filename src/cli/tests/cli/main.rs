@@ -31,6 +31,7 @@ macro_rules! assert_run {
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[WRITTEN]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[UNTIL]"),
             (r"\.\d{10}\.[0-9a-f]{64}", ".[EXPIRY].[MAC]"),
+            (r"process \d+ of \S+", "process [PID] of [USER]"),
             (r"process \d+", "process [PID]"),
             (r"127\.0\.0\.1:[3-6]\d{4}\b", "[ADDRESS]"),
         ]}, { insta::assert_snapshot!($ran.to_string(), @$snapshot) });

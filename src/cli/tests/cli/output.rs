@@ -121,6 +121,8 @@ fn bad_use_has_the_format_that_was_asked_for() {
     --- stderr
     error: unrecognized subcommand 'launch'
 
+      tip: a similar subcommand exists: 'plan'
+
     Usage: cutover [OPTIONS] <COMMAND>
 
     For more information, try '--help'.

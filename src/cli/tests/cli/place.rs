@@ -99,7 +99,7 @@ fn two_places_that_are_said_alike_are_refused() {
 #[test]
 fn a_folder_without_an_up_is_told_as_such() {
     let stage = Stage::new();
-    assert_run!(stage.run(&["flip", "green", "--state", "state"]), @r"
+    assert_run!(stage.run(&["flip", "--yes", "green", "--state", "state"]), @r"
     exit code: 2
     --- stderr
     error: no `cutover up` has run on state
@@ -118,7 +118,7 @@ fn an_up_that_is_gone_or_only_starting_cannot_say_that_it_is_done() {
     let (stage, envoy) = stage();
     let up = with_up(&stage, "state", &envoy);
     fs::remove_file(stage.path("state/admin-address.txt")).unwrap();
-    let flip = ["flip", "green", "--state", "state"];
+    let flip = ["flip", "--yes", "green", "--state", "state"];
     assert_run!(stage.run(&flip), @r"
     exit code: 3
     --- stderr

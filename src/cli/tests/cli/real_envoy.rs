@@ -175,7 +175,7 @@ fn the_generated_files_flip_and_roll_back_real_traffic() {
     assert_eq!(proxied.ask(""), "blue");
     assert_eq!(proxied.ask("x-cutover-cluster: green"), "blue");
     assert_eq!(proxied.ask("x-cutover-override: green"), "green");
-    proxied.done(&["flip", "green"]);
+    proxied.done(&["flip", "--yes", "green"]);
     assert_eq!(proxied.ask(""), "green");
     proxied.done(&["status"]);
     proxied.done(&["rollback"]);
@@ -245,7 +245,9 @@ fn a_configuration_that_only_the_filter_can_refuse_is_told_as_refused() {
     let file = proxied.stage.read("envoy/cutover.json");
     let signed = file.replace(r#"\"unsigned\":true"#, r#"\"keys\":[\"k2\"]"#);
     proxied.stage.write("envoy/cutover.json", &signed);
-    let ran = proxied.run(&["flip", "green"]);
+    let ran = proxied.run(&["flip", "--yes", "green"]);
+    assert!(ran.stderr.contains("configuration.override.keys"), "{ran}");
+    let ran = proxied.run(&["flip", "--yes", "green", "--force"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(
         ran.stderr
@@ -257,6 +259,8 @@ fn a_configuration_that_only_the_filter_can_refuse_is_told_as_refused() {
     let bad = proxied.stage.read("envoy/cutover.json");
     let good = bad.replace(r#"\"keys\":[\"k2\"]"#, r#"\"unsigned\":true"#);
     proxied.stage.write("envoy/cutover.json", &good);
-    proxied.done(&["flip", "green"]);
+    let ran = proxied.run(&["flip", "--yes", "green"]);
+    assert!(ran.stderr.contains("refused its last file"), "{ran}");
+    proxied.done(&["flip", "--yes", "green", "--force"]);
     assert_eq!(proxied.ask(""), "green");
 }

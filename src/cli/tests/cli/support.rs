@@ -1,7 +1,7 @@
 //! Runs the tool in a folder of its own, with nothing of this machine's environment.
 
 use cutover_control::{Document, ResourceOptions, resource};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     ffi::OsStr,
     fmt, fs,
@@ -203,6 +203,9 @@ impl Server {
                         "/server_info" => {
                             r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#.to_owned()
                         }
+                        "/clusters" => healthy(&["a", "b"]),
+                        // It was given nothing, so that no flip can change too much of it.
+                        "/config_dump" => "{}".to_owned(),
                         _ => stats(looks.fetch_add(1, Ordering::Relaxed)),
                     })
                 });
@@ -222,6 +225,17 @@ impl Drop for Server {
         let _ = TcpStream::connect(self.address);
         self.thread.take().map(JoinHandle::join);
     }
+}
+
+/// Clusters with one healthy endpoint each, as `/clusters?format=json` has them.
+pub(crate) fn healthy(clusters: &[&str]) -> String {
+    let cluster = |name: &&str| {
+        let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 80 } });
+        let health = json!({ "eds_health_status": "HEALTHY" });
+        json!({ "name": name, "host_statuses": [{ "address": address, "health_status": health }] })
+    };
+    let clusters: Vec<_> = clusters.iter().map(cluster).collect();
+    json!({ "cluster_statuses": clusters }).to_string()
 }
 
 fn shows(service: &str, generation: u64, active: u8) -> String {

@@ -2,7 +2,7 @@
 
 use super::Written;
 use crate::{
-    AdminError, TargetError, UnknownService,
+    AdminError, JournalError, Refusal, State, TargetError, UnknownService,
     watch::{Shown, Unshown},
 };
 use cutover_core::{Color, InvalidConfig, InvalidGeneration};
@@ -50,8 +50,34 @@ pub enum FlipError {
         /// The newest of the file and the Envoys.
         newest: u64,
     },
+    /// The file has changed since it was looked at. Nothing was written.
+    #[error("{}", raced_in_words(.service, *.before, *.found))]
+    Raced {
+        /// The service.
+        service: String,
+        /// What was seen.
+        before: State,
+        /// What is there now.
+        found: State,
+    },
+    /// The gates refuse. Nothing was written.
+    #[error("{}", joined(.0))]
+    Refused(Vec<Refusal>),
+    /// A flip that nobody could look up is not done. Nothing was written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It was told to stop.
+    #[error("{}", interrupted_in_words(.written.as_deref(), .shown, .missing))]
+    Interrupted {
+        /// What was written before that; none when nothing was.
+        written: Option<Box<Written>>,
+        /// The Envoys that show it.
+        shown: Vec<Shown>,
+        /// The Envoys that do not, and why.
+        missing: Vec<Unshown>,
+    },
     /// An Envoy cannot be asked. Nothing was written.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", joined(.0))]
     Unreachable(Vec<AdminError>),
     /// Written, but not every Envoy shows it.
     #[error("{}", not_done_in_words(.written, .shown, .missing))]
@@ -63,6 +89,40 @@ pub enum FlipError {
         /// The Envoys that do not, and why.
         missing: Vec<Unshown>,
     },
+}
+
+fn raced_in_words(service: &str, before: State, found: State) -> String {
+    if before == found {
+        return "another writer changed the file in between".to_owned();
+    }
+    format!("another writer came in between: `{service}` was {before}, and now it is {found}")
+}
+
+fn joined(many: &[impl ToString]) -> String {
+    let many: Vec<_> = many.iter().map(ToString::to_string).collect();
+    many.join("; ")
+}
+
+fn interrupted_in_words(written: Option<&Written>, shown: &[Shown], missing: &[Unshown]) -> String {
+    let Some(Written {
+        generation, active, ..
+    }) = written
+    else {
+        return "interrupted: nothing was written".to_owned();
+    };
+    let all = shown.len() + missing.len();
+    let showing: Vec<_> = shown.iter().map(|proxy| proxy.admin.to_string()).collect();
+    let showing = match showing.as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    };
+    format!(
+        "interrupted: generation {generation} ({active}) is written, and {} of {all} Envoys {} it{showing}; \
+         missing: {}",
+        shown.len(),
+        if shown.len() == 1 { "shows" } else { "show" },
+        joined(missing),
+    )
 }
 
 fn found_in_words(generation: Option<u64>, active: Color) -> String {
@@ -77,11 +137,10 @@ fn not_done_in_words(written: &Written, shown: &[Shown], missing: &[Unshown]) ->
         generation, active, ..
     } = written;
     let all = shown.len() + missing.len();
-    let reasons: Vec<_> = missing.iter().map(ToString::to_string).collect();
     format!(
         "generation {generation} ({active}) is written, but {} of {all} Envoys {} not show it: {}",
         missing.len(),
         if missing.len() == 1 { "does" } else { "do" },
-        reasons.join("; "),
+        joined(missing),
     )
 }

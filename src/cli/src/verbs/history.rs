@@ -1,0 +1,165 @@
+//! `cutover history`.
+
+use super::plan::number;
+use crate::{args, failure::Failure, output::Report, table::table};
+use clap::Args;
+use cutover_control::{Chapter, Entry, Fate, FileTarget, Journal, Kind, State};
+use serde_json::{Value, json};
+use std::time::SystemTime;
+
+const EXAMPLE: &str = "\
+Example:
+  cutover history --target file:envoy/cutover.json
+  cutover history --service shop --last 5 -o json
+
+It reads PATH.journal beside the file, which flip and rollback write: one line before the file is
+replaced, one when it is known what came of it. A switch whose command died in between is told as
+unknown, with what the file says.
+
+Exit codes: 0 shown, 2 bad use, 3 the journal cannot be read";
+
+/// Show who switched what, when, and what came of it
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct History {
+    #[command(flatten)]
+    target: args::Target,
+    /// Only this service
+    #[arg(short, long, value_name = "NAME")]
+    service: Option<String>,
+    /// How many of the newest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    last: usize,
+}
+
+impl History {
+    pub(crate) fn run(&self) -> Result<Report, Failure> {
+        let target = self.target.file()?;
+        let journal = Journal::of(&target);
+        let mut chapters = Chapter::of(&journal.read()?, |service| in_file(&target, service));
+        if let Some(service) = &self.service {
+            chapters.retain(|chapter| chapter.begun.service == *service);
+        }
+        let chapters = chapters.split_off(chapters.len().saturating_sub(self.last));
+        let path = journal.path().display().to_string();
+        let json = json!({
+            "journal": path,
+            "switches": chapters.iter().map(as_json).collect::<Vec<_>>(),
+        });
+        if chapters.is_empty() {
+            let text = format!("no switch is noted in {path}");
+            return Ok(Report::good(text, json).next("cutover plan shows what a flip would change"));
+        }
+        let head = [
+            "AT",
+            "BY",
+            "VERB",
+            "SERVICE",
+            "FROM",
+            "TO",
+            "GENERATION",
+            "OUTCOME",
+            "REASON",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(chapters.iter().map(row));
+        Ok(Report::good(table(&rows), json).next("cutover status shows what is true now"))
+    }
+}
+
+/// What the file says of a service now; none where it cannot be read.
+fn in_file(target: &FileTarget, service: &str) -> Option<State> {
+    let plan = target.read().ok()?.plan().ok()?;
+    Some(plan.service(service)?.switch().into())
+}
+
+fn row(chapter: &Chapter) -> Vec<String> {
+    let begun = &chapter.begun;
+    vec![
+        time(begun.at, "%Y-%m-%d %H:%M:%SZ"),
+        format!("{}@{}", begun.by.user, begun.by.host),
+        begun.verb.clone(),
+        begun.service.clone(),
+        begun.from.active.to_string(),
+        begun.to.active.to_string(),
+        number(begun.to.generation),
+        outcome(&chapter.fate),
+        begun.reason.clone().unwrap_or_default(),
+    ]
+}
+
+fn outcome(fate: &Fate) -> String {
+    let end = match fate {
+        Fate::UnderWay => return "under way".to_owned(),
+        Fate::Unknown { written } => {
+            let file = match written {
+                Some(true) => "the file has that generation",
+                Some(false) => "the file has not that generation",
+                None => "nothing tells whether it was written",
+            };
+            return format!("unknown: the process died; {file}");
+        }
+        Fate::Noted(end) => end,
+    };
+    let all = end.shown.len() + end.missing.len();
+    let missing: Vec<_> = end
+        .missing
+        .iter()
+        .map(|one| one.admin.to_string())
+        .collect();
+    let some = format!(
+        "on {} of {all}, missing {}",
+        end.shown.len(),
+        missing.join(" ")
+    );
+    match end.kind {
+        Kind::Begun => "begun".to_owned(),
+        Kind::Done => {
+            let took = end.milliseconds.unwrap_or_default();
+            format!("done on {all} of {all} in {took} ms")
+        }
+        Kind::Written => "written, no Envoy was asked".to_owned(),
+        Kind::Missing => some,
+        Kind::Interrupted => format!("interrupted: {some}"),
+        Kind::Failed => "failed: nothing was written".to_owned(),
+    }
+}
+
+fn as_json(chapter: &Chapter) -> Value {
+    let begun = &chapter.begun;
+    let (kind, written, end): (&str, Option<bool>, Option<&Entry>) = match &chapter.fate {
+        Fate::UnderWay => ("under-way", None, None),
+        Fate::Unknown { written } => ("unknown", *written, None),
+        Fate::Noted(end) => (word(end.kind), Some(end.kind != Kind::Failed), Some(end)),
+    };
+    json!({
+        "at": time(begun.at, "%Y-%m-%dT%H:%M:%S%.3fZ"),
+        "by": begun.by,
+        "verb": begun.verb,
+        "service": begun.service,
+        "from": begun.from,
+        "to": begun.to,
+        "reason": begun.reason,
+        "outcome": kind,
+        "written": written,
+        "shown": end.map(|end| &end.shown),
+        "missing": end.map(|end| &end.missing),
+        "milliseconds": end.and_then(|end| end.milliseconds),
+    })
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Begun => "begun",
+        Kind::Done => "done",
+        Kind::Written => "written",
+        Kind::Missing => "missing",
+        Kind::Interrupted => "interrupted",
+        Kind::Failed => "failed",
+    }
+}
+
+fn time(at: SystemTime, format: &str) -> String {
+    let at = jiff::Timestamp::try_from(at);
+    at.map_or_else(|_| "-".to_owned(), |at| at.strftime(format).to_string())
+}

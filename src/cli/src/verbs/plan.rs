@@ -1,0 +1,242 @@
+//! `cutover plan`, and what `--dry-run` and the question of `flip` show.
+
+use super::flip::state;
+use crate::{
+    args,
+    failure::{Exit, Failure},
+    output::Report,
+    table::table,
+};
+use clap::Args;
+use cutover_control::{
+    Aim, FileTarget, FlipError, Outlook, PlanRequest, Sight, State, UnknownService, plan,
+};
+use cutover_core::{Color, Generation, Switch};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+const EXAMPLE: &str = "\
+Example:
+  cutover plan
+  cutover plan green --service shop -o json
+
+For each service: the switch that a flip would write, what each Envoy shows, and whether the flip would
+be refused, and why. Nothing is written, and nobody has to answer a question. Without COLOR it is the
+one that is not active.
+
+Exit codes: 0 the flip would go through as far as can be seen, else what the flip would exit with:
+1 refused, 2 bad use or configuration, 3 an Envoy or the file could not be reached";
+
+/// Show what a flip would change, and whether it would be refused
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Plan {
+    /// The color to switch to; else the one that is not active
+    #[arg(value_parser = args::color(), value_name = "COLOR")]
+    color: Option<Color>,
+    #[command(flatten)]
+    target: args::Target,
+    #[command(flatten)]
+    envoys: args::Envoys,
+    /// Only this service
+    #[arg(short, long, value_name = "NAME")]
+    service: Option<String>,
+}
+
+impl Plan {
+    pub(crate) async fn run(self) -> Result<Report, Failure> {
+        let target = self.target.file()?;
+        let request = PlanRequest {
+            service: self.service,
+            aim: self.color.map_or(Aim::Other, Aim::To),
+            expect_generation: None,
+            generation: None,
+            admins: self.envoys.addresses(&self.target)?,
+            force: false,
+        };
+        let outlooks = plan(&target, &request).await?;
+        Ok(report(outlooks, request.aim))
+    }
+}
+
+/// What a flip or a rollback of one service would do.
+pub(super) async fn foresee_one(
+    target: &FileTarget,
+    request: &PlanRequest,
+) -> Result<Report, Failure> {
+    let outlook = one(target, request).await?;
+    Ok(report(vec![outlook], request.aim))
+}
+
+/// What a person has to see before they agree: the switch as it is, and the outlook; none where
+/// nothing would be written. Fails as the flip would.
+pub(super) async fn look_at_one(
+    target: &FileTarget,
+    request: &PlanRequest,
+) -> Result<(State, Option<String>), Failure> {
+    let mut outlook = one(target, request).await?;
+    if let Some(obstacle) = outlook.obstacle.take() {
+        return Err(obstacle.into());
+    }
+    let text = outlook.after.map(|after| in_words(&outlook, Some(&after)));
+    Ok((outlook.state(), text))
+}
+
+async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, FlipError> {
+    let mut outlooks = plan(target, request).await?;
+    if outlooks.len() > 1 {
+        let known = outlooks.into_iter().map(|outlook| outlook.service);
+        return Err(UnknownService::Several {
+            known: known.collect(),
+        }
+        .into());
+    }
+    // There is always one: a configuration without any service is refused.
+    outlooks
+        .pop()
+        .ok_or_else(|| FlipError::from(UnknownService::Several { known: vec![] }))
+}
+
+fn report(outlooks: Vec<Outlook>, aim: Aim) -> Report {
+    let mut exit = Exit::Good;
+    let (mut text, mut services) = (String::new(), vec![]);
+    let mut next = None;
+    let verb = if aim == Aim::Back { "rollback" } else { "flip" };
+    let several = outlooks.len() > 1;
+    for mut outlook in outlooks {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text += &in_words(&outlook, outlook.after.as_ref());
+        for warning in &outlook.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        let obstacle = outlook.obstacle.take().map(Failure::from);
+        let step = match &obstacle {
+            Some(failure) => {
+                let _ = writeln!(text, "a {verb} would fail: {}", failure.message);
+                failure.hint.clone().unwrap_or_default()
+            }
+            None if outlook.after.is_none() => "nothing is to be done".to_owned(),
+            None => {
+                let _ = writeln!(text, "a {verb} would go through");
+                let color = match aim {
+                    Aim::Back => String::new(),
+                    Aim::To(_) | Aim::Other => format!(" {}", outlook.to),
+                };
+                let service = if several {
+                    format!(" --service {}", outlook.service)
+                } else {
+                    String::new()
+                };
+                format!("cutover {verb}{color}{service}")
+            }
+        };
+        if let Some(failure) = &obstacle
+            && failure.kind as u8 > exit as u8
+        {
+            exit = failure.kind;
+            next = Some(step.clone());
+        }
+        next.get_or_insert(step);
+        services.push(as_json(&outlook, obstacle.as_ref()));
+    }
+    let report = Report::new(exit, text, json!({ "services": services }));
+    match next {
+        Some(step) => report.next(step),
+        None => report,
+    }
+}
+
+fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
+    let Outlook { service, to, .. } = outlook;
+    let before = &outlook.before;
+    let mut text = match after {
+        None if before.active == *to => format!("{service} is {to} already\n"),
+        Some(_) if before.active == *to => format!("{service}: {to} would be pushed again\n"),
+        None | Some(_) => format!("{service}: {} -> {to}\n", before.active),
+    };
+    if let Some(after) = after {
+        for (sign, switch) in [('-', before), ('+', after)] {
+            let _ = writeln!(text, "  {sign} active: {}", switch.active);
+            if let Some(generation) = switch.generation {
+                let or_later = if sign == '+' { " or later" } else { "" };
+                let _ = writeln!(text, "  {sign} generation: {generation}{or_later}");
+            }
+            if let Some(previous) = switch.previous {
+                let (generation, active) = (previous.generation, previous.active);
+                let _ = writeln!(text, "  {sign} previous: {active}, generation {generation}");
+            }
+        }
+    }
+    if outlook.envoys.is_empty() {
+        return text + "\nNo Envoy was named (--admin HOST:PORT): this is the file alone.\n";
+    }
+    let head = ["ENVOY", "ACTIVE", "GENERATION"].map(str::to_owned);
+    let mut rows = vec![
+        [
+            head.to_vec(),
+            vec![format!("ENDPOINTS OF {}", to.as_str().to_uppercase())],
+        ]
+        .concat(),
+    ];
+    rows.extend(outlook.envoys.iter().map(row));
+    text + "\n" + &table(&rows)
+}
+
+fn row(sight: &Sight) -> Vec<String> {
+    let admin = sight.admin.to_string();
+    match &sight.answer {
+        Err(_) => vec![admin, "no answer".to_owned()],
+        Ok((seen, endpoints)) => vec![
+            admin,
+            seen.active.map_or("-", Color::as_str).to_owned(),
+            match seen.generation {
+                None => "-".to_owned(),
+                Some(0) => "per worker".to_owned(),
+                Some(generation) => generation.to_string(),
+            },
+            endpoints
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+        ],
+    }
+}
+
+fn as_json(outlook: &Outlook, obstacle: Option<&Failure>) -> Value {
+    let switch = |switch: &Switch| {
+        json!({
+            "active": switch.active,
+            "generation": switch.generation,
+            "previous": switch.previous.map(|p| state(p.active, Some(p.generation))),
+        })
+    };
+    let envoys = outlook.envoys.iter().map(|sight| {
+        let admin = sight.admin.to_string();
+        match &sight.answer {
+            Err(error) => json!({ "admin": admin, "error": error.to_string() }),
+            Ok((seen, endpoints)) => json!({
+                "admin": admin,
+                "active": seen.active,
+                "generation": seen.generation,
+                "endpoints": endpoints.as_ref().map(|endpoints| json!({
+                    "healthy": endpoints.healthy, "unhealthy": endpoints.unhealthy,
+                })),
+            }),
+        }
+    });
+    json!({
+        "service": outlook.service,
+        "to": outlook.to,
+        "before": switch(&outlook.before),
+        "after": outlook.after.as_ref().map(switch),
+        "envoys": envoys.collect::<Vec<_>>(),
+        "obstacle": obstacle.map(Failure::to_json),
+        "warnings": outlook.warnings,
+    })
+}
+
+/// The generation of a switch as a number; none when it has none.
+pub(super) fn number(generation: Option<Generation>) -> String {
+    generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string())
+}

@@ -1,0 +1,158 @@
+//! `cutover wait`.
+
+use super::flip::follow;
+use crate::{
+    args,
+    failure::{Exit, Failure},
+    output::{Events, Report},
+    signals,
+};
+use clap::Args;
+use cutover_control::{Landing, WaitError, WaitRequest, Why, wait};
+use serde_json::json;
+use std::time::Duration;
+
+const EXAMPLE: &str = "\
+Example:
+  cutover wait --target file:envoy/cutover.json --admin 127.0.0.1:9901,127.0.0.1:9902
+  cutover wait --generation 1763722800000 --deadline 1m
+
+Without --generation it is that of the file. An Envoy that is silent is asked again until the deadline.
+Nothing is written.
+
+Exit codes: 0 every Envoy shows it, 1 one shows another generation (a newer one ends the wait), 2 bad
+use or configuration, 3 an Envoy was silent until the deadline, or it was interrupted";
+
+/// Wait until every Envoy shows a generation
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    target: args::Target,
+    #[command(flatten)]
+    envoys: args::Envoys,
+    /// The service; may be left out when the configuration has only one
+    #[arg(short, long, value_name = "NAME")]
+    service: Option<String>,
+    /// The generation; that of the file when it is left out
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
+    /// How long the Envoys may take to show it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
+    deadline: Duration,
+}
+
+impl Wait {
+    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
+        let target = self.target.file()?;
+        let admins = self.envoys.addresses(&self.target)?;
+        if admins.is_empty() {
+            return Err(
+                Failure::usage("no Envoy was named, so there is none to wait for")
+                    .hint("say --admin HOST:PORT or set CUTOVER_ADMIN"),
+            );
+        }
+        let (steps, told) = follow(events);
+        let request = WaitRequest {
+            service: self.service,
+            generation: self.generation,
+            admins,
+            deadline: self.deadline,
+            interrupt: signals::interrupt()?,
+            steps: Some(steps),
+        };
+        let landing = wait(&target, &request).await;
+        drop(request);
+        let _ = told.await;
+        judge(&landing?)
+    }
+}
+
+fn judge(landing: &Landing) -> Result<Report, Failure> {
+    let all = landing.shown.len() + landing.missing.len();
+    let what = match landing.active {
+        Some(active) => format!(
+            "generation {} ({active}) of {}",
+            landing.generation, landing.service
+        ),
+        None => format!("generation {} of {}", landing.generation, landing.service),
+    };
+    let shown: Vec<_> = landing
+        .shown
+        .iter()
+        .map(|one| one.admin.to_string())
+        .collect();
+    let missing: Vec<_> = (landing.missing.iter())
+        .map(|one| json!({ "admin": one.admin.to_string(), "why": one.to_string() }))
+        .collect();
+    let details = json!({
+        "service": landing.service,
+        "generation": landing.generation,
+        "active": landing.active,
+        "shown": shown,
+        "missing": missing,
+        "milliseconds": u64::try_from(landing.took.as_millis()).ok(),
+    });
+    let envoys = if all == 1 { "Envoy" } else { "Envoys" };
+    if landing.missing.is_empty() {
+        let text = format!("landed: {all} {envoys} show {what}");
+        let text = if all == 1 {
+            text.replace(" show ", " shows ")
+        } else {
+            text
+        };
+        return Ok(Report::good(text, details).next("cutover status shows them"));
+    }
+    let reasons: Vec<_> = landing.missing.iter().map(ToString::to_string).collect();
+    let before = if landing.interrupted {
+        "interrupted: "
+    } else {
+        ""
+    };
+    let message = format!(
+        "{before}{what} landed on {} of {all} {envoys}; missing: {}",
+        shown.len(),
+        reasons.join("; ")
+    );
+    let all_silent = landing
+        .missing
+        .iter()
+        .all(|one| matches!(one.why, Why::Silent(_)));
+    let (exit, hint) = if landing.is_superseded() {
+        (
+            Exit::Failed,
+            "another switch came after it; `cutover history` says whose, `cutover wait` waits for that one",
+        )
+    } else if landing.interrupted {
+        (
+            Exit::Environment,
+            "`cutover wait` waits on; nothing was written by this command",
+        )
+    } else if all_silent {
+        (
+            Exit::Environment,
+            "is that Envoy up, and is that its admin address?",
+        )
+    } else {
+        (
+            Exit::Failed,
+            "does that Envoy watch the folder of this very file? `cutover status` shows more",
+        )
+    };
+    Err(Failure::new(exit, message).hint(hint).details(details))
+}
+
+impl From<WaitError> for Failure {
+    fn from(error: WaitError) -> Self {
+        let message = error.to_string();
+        match error {
+            WaitError::Target(error) => error.into(),
+            WaitError::Config(_) => {
+                Self::usage(message).hint("`cutover lint PATH` checks the file")
+            }
+            WaitError::Service(_) => Self::usage(message).hint("name it with --service NAME"),
+            WaitError::NoGeneration(_) => Self::usage(message)
+                .hint("`cutover flip COLOR` gives it one; --generation N waits for another"),
+        }
+    }
+}

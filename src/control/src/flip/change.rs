@@ -1,0 +1,238 @@
+//! What a flip writes, worked out before anything is written.
+
+use super::{Aim, FlipError, Flipped, Written, outlook::Look};
+use crate::{
+    Document, Entry, FileTarget, State,
+    gate::{self, Refusal},
+    service_of,
+    watch::Shown,
+};
+use cutover_core::{Color, Generation, Previous, Service, Switch};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A generation so far ahead of this machine's clock is worth a word, in milliseconds.
+const CLOCK_SLACK: u64 = 10_000;
+
+/// What shall be switched to what.
+#[derive(Clone, Debug)]
+pub(super) struct Intent {
+    pub(super) service: String,
+    pub(super) before: Switch,
+    pub(super) to: Color,
+}
+
+/// What is written for it.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) switch: Switch,
+    pub(super) document: Document,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Intent {
+    /// Reads it from the file; refuses what the file alone forbids.
+    pub(super) fn of(
+        document: &Document,
+        service: Option<&str>,
+        aim: Aim,
+        expect: Option<u64>,
+        agreed: Option<State>,
+    ) -> Result<Self, FlipError> {
+        let plan = document.plan()?;
+        let service = service_of(&plan, service)?;
+        let before = *service.switch();
+        let to = aim.color(&before);
+        let generation = before.generation.map(Generation::get);
+        check_expected(expect, generation, before.active, "the file")?;
+        let found = State::from(&before);
+        if let Some(agreed) = agreed.filter(|agreed| *agreed != found) {
+            return Err(FlipError::Raced {
+                service: service.name().to_owned(),
+                before: agreed,
+                found,
+            });
+        }
+        if service.is_closed(to) {
+            return Err(FlipError::Closed {
+                service: service.name().to_owned(),
+                color: to,
+            });
+        }
+        Ok(Self {
+            service: service.name().to_owned(),
+            before,
+            to,
+        })
+    }
+
+    /// What has to be written; none when file and Envoys have it already.
+    pub(super) fn change(
+        &self,
+        document: &Document,
+        expect: Option<u64>,
+        wanted: Option<u64>,
+        looks: &[Look],
+    ) -> Result<Option<Change>, FlipError> {
+        let seen: Vec<_> = looks
+            .iter()
+            .map(|look| look.switch(&self.service))
+            .collect();
+        for (look, seen) in looks.iter().zip(&seen) {
+            if let Some((generation, active)) = *seen
+                && expect.is_some_and(|expected| generation > expected)
+            {
+                let who = format!("Envoy {}", look.admin.address());
+                check_expected(expect, Some(generation), active, &who)?;
+            }
+        }
+        if let Some(generation) = self.before.generation.map(Generation::get)
+            && self.before.active == self.to
+            && seen.iter().all(|seen| *seen == Some((generation, self.to)))
+        {
+            return Ok(None);
+        }
+
+        // A proxy may be ahead of the file, for example after the file came back from a backup: what
+        // is written must be newer than that too, or it would be ignored as stale.
+        let newest = seen.iter().flatten();
+        let newest = newest
+            .filter_map(|(g, _)| Generation::new(*g).ok())
+            .max()
+            .max(self.before.generation);
+        let (generation, warnings) = match wanted {
+            None => next(newest, unix_ms())?,
+            Some(wanted) => match newest.map(Generation::get) {
+                Some(newest) if newest >= wanted => {
+                    return Err(FlipError::NotNewer { wanted, newest });
+                }
+                _ => (Generation::new(wanted)?, vec![]),
+            },
+        };
+        let switch = Switch {
+            generation: Some(generation),
+            active: self.to,
+            previous: if self.before.active == self.to {
+                self.before.previous
+            } else {
+                self.before.generation.map(|generation| Previous {
+                    generation,
+                    active: self.before.active,
+                })
+            },
+        };
+        let changed: Document = document.with_switch(&self.service, &switch);
+        changed.plan()?;
+        Ok(Some(Change {
+            switch,
+            document: changed,
+            warnings,
+        }))
+    }
+
+    /// What the gates have against it.
+    pub(super) fn refusals(
+        &self,
+        target: &FileTarget,
+        journal: &[Entry],
+        document: &Document,
+        looks: &[Look],
+    ) -> Result<Vec<Refusal>, FlipError> {
+        let plan = document.plan()?;
+        let service: &Service = service_of(&plan, Some(&self.service))?;
+        let mut refusals: Vec<_> = gate::under_way(journal, &self.service)
+            .into_iter()
+            .collect();
+        let envoys = looks.iter().filter_map(|look| {
+            let facts = look.facts.as_ref().ok()?;
+            Some((look.admin.address(), facts))
+        });
+        let envoys: Vec<_> = envoys.collect();
+        for (admin, facts) in &envoys {
+            refusals.extend(gate::at_envoy(*admin, document, service, self.to, facts));
+        }
+        refusals.extend(gate::modules(target, document, &envoys));
+        Ok(refusals)
+    }
+
+    /// Nothing to write: all of it is there.
+    pub(super) fn already(&self, looks: &[Look]) -> Flipped {
+        let now = Instant::now();
+        let shown = looks.iter().map(|look| Shown {
+            admin: look.admin.address(),
+            at: now,
+        });
+        Flipped {
+            shown: shown.collect(),
+            written: self.written(&self.before, now),
+            pushed: false,
+        }
+    }
+
+    pub(super) fn written(&self, switch: &Switch, now: Instant) -> Written {
+        Written {
+            service: self.service.clone(),
+            before: self.before,
+            generation: switch.generation.map_or(0, Generation::get),
+            active: switch.active,
+            invoked: now,
+            written: now,
+            warnings: vec![],
+        }
+    }
+}
+
+fn check_expected(
+    expect: Option<u64>,
+    found: Option<u64>,
+    active: Color,
+    who: &str,
+) -> Result<(), FlipError> {
+    match expect {
+        Some(expected) if found != Some(expected) => Err(FlipError::Ahead {
+            expected,
+            who: who.to_owned(),
+            found,
+            active,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The generation after `newest`, and a word about a clock that is behind it.
+fn next(newest: Option<Generation>, unix_ms: u64) -> Result<(Generation, Vec<String>), FlipError> {
+    let next = Generation::after(newest, unix_ms)?;
+    let behind = newest.filter(|newest| newest.get() > unix_ms.saturating_add(CLOCK_SLACK));
+    let warning = behind.map(|newest| {
+        format!(
+            "generation {newest} is ahead of this machine's clock: is the clock right? the next one is \
+             counted up from it"
+        )
+    });
+    Ok((next, warning.into_iter().collect()))
+}
+
+/// Unix time in milliseconds; 0 on a clock before 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_behind_is_told_and_the_generation_still_grows() {
+        let newest = Generation::new(1_763_722_800_000).unwrap();
+        let (after, warnings) = next(Some(newest), 5).unwrap();
+        assert_eq!(after.get(), newest.get() + 1);
+        assert_eq!(warnings.len(), 1);
+        // Some skew between machines, or two flips in a millisecond, is nothing to tell.
+        let (after, warnings) = next(Some(newest), newest.get() - 9_000).unwrap();
+        assert_eq!((after.get(), warnings.len()), (newest.get() + 1, 0));
+        let (after, warnings) = next(Some(newest), newest.get() + 9).unwrap();
+        assert_eq!((after.get(), warnings.len()), (newest.get() + 9, 0));
+    }
+}

@@ -1,0 +1,274 @@
+//! How a flip is carried out: look, lock, compare, note, replace, watch, note.
+
+use super::{
+    Aim, FlipError, Flipped, Written,
+    change::{Change, Intent},
+    outlook::{Look, look},
+};
+use crate::{
+    Absent, Document, Entry, FileTarget, Interrupt, Journal, Kind, Locked, State, Stats,
+    TargetError, service_of,
+    watch::{self, Goal, Shown, Step, Steps, Unshown},
+};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::{sync::mpsc::UnboundedSender, task::spawn_blocking};
+
+/// How long a live process may hold the lock before it is told as a refusal. It is held for no longer
+/// than it takes to replace a file.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// The same on the way back.
+const LOCK_PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// A flip or a way back, whichever way it was asked for.
+pub(super) struct Order<'r> {
+    pub(super) aim: Aim,
+    pub(super) service: Option<&'r str>,
+    pub(super) expect: Option<u64>,
+    pub(super) agreed: Option<State>,
+    pub(super) generation: Option<u64>,
+    pub(super) admins: &'r [SocketAddr],
+    pub(super) deadline: Duration,
+    pub(super) force: bool,
+    pub(super) reason: Option<&'r str>,
+    pub(super) interrupt: &'r Interrupt,
+    pub(super) steps: &'r Steps,
+}
+
+impl Order<'_> {
+    /// The lock is held only while the file is read again, compared and replaced: neither while
+    /// Envoys are asked beforehand nor while they are watched, so that a way back never waits for
+    /// them.
+    pub(super) async fn carry_out(&self, target: &FileTarget) -> Result<Flipped, FlipError> {
+        let stopped = || FlipError::Interrupted {
+            written: None,
+            shown: vec![],
+            missing: vec![],
+        };
+        let (seen, lock) = tokio::select! {
+            biased;
+            () = self.interrupt.raised() => return Err(stopped()),
+            prepared = self.prepare(target) => prepared?,
+        };
+        let Seen { document, looks } = seen;
+        let intent = self.intent(&document)?;
+        let Some(change) = intent.change(&document, self.expect, self.generation, &looks)? else {
+            return Ok(intent.already(&looks));
+        };
+        if !self.force {
+            let journal = Journal::of(target).read()?;
+            let refusals = intent.refusals(target, &journal, &document, &looks)?;
+            if !refusals.is_empty() {
+                return Err(FlipError::Refused(refusals));
+            }
+        }
+        if self.interrupt.is_raised() {
+            return Err(stopped());
+        }
+        let (written, begun) = self.write(target, lock, &intent, change).await?;
+        let wrote = |steps: &UnboundedSender<Step>| {
+            steps.send(Step::Written {
+                service: written.service.clone(),
+                generation: written.generation,
+                active: written.active,
+            })
+        };
+        self.steps.as_ref().map(wrote);
+        let outcome = self.watch(&written, looks).await;
+        end(target, self.interrupt.is_raised(), written, &begun, outcome).await
+    }
+
+    /// Looks at file and Envoys, and takes the lock. A flip that finds another file under the lock
+    /// than it has looked at is refused; a way back takes the file as it is.
+    async fn prepare(&self, target: &FileTarget) -> Result<(Seen, Locked), FlipError> {
+        target.own_metadata()?;
+        let document = target.read()?;
+        let intent = self.intent(&document)?;
+        let gated = !self.force && self.aim != Aim::Back;
+        let plan = document.plan()?;
+        let services = [service_of(&plan, self.service)?];
+        let looks = look(&document, &services, self.admins, self.aim, gated).await;
+        let silent: Vec<_> = looks.iter().filter_map(Look::silence).collect();
+        if self.aim != Aim::Back && !silent.is_empty() {
+            return Err(FlipError::Unreachable(silent));
+        }
+        let lock = self.lock(target).await?;
+        let found = lock.read()?;
+        if self.aim != Aim::Back && found.to_bytes() != document.to_bytes() {
+            return Err(FlipError::Raced {
+                service: intent.service.clone(),
+                before: (&intent.before).into(),
+                found: (&self.intent(&found)?.before).into(),
+            });
+        }
+        let document = found;
+        Ok((Seen { document, looks }, lock))
+    }
+
+    async fn lock(&self, target: &FileTarget) -> Result<Locked, TargetError> {
+        let patience = match self.aim {
+            Aim::Back => LOCK_PATIENCE_ON_THE_WAY_BACK,
+            Aim::To(_) | Aim::Other => LOCK_PATIENCE,
+        };
+        let until = Instant::now() + patience;
+        loop {
+            match target.lock() {
+                Err(TargetError::Locked { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn intent(&self, document: &Document) -> Result<Intent, FlipError> {
+        Intent::of(document, self.service, self.aim, self.expect, self.agreed)
+    }
+
+    /// Notes what is about to happen, and replaces the file.
+    async fn write(
+        &self,
+        target: &FileTarget,
+        lock: Locked,
+        intent: &Intent,
+        change: Change,
+    ) -> Result<(Written, Entry), FlipError> {
+        let before = State::from(&intent.before);
+        let verb = match self.aim {
+            Aim::Back => "rollback",
+            Aim::To(_) | Aim::Other => "flip",
+        };
+        let mut begun = Entry::begun(verb, &intent.service, before, (&change.switch).into());
+        begun.reason = self.reason.map(str::to_owned);
+        let mut written = intent.written(&change.switch, Instant::now());
+        written.warnings = change.warnings;
+        let (journal, gated) = (Journal::of(target), self.aim != Aim::Back);
+        let bytes = change.document.to_bytes();
+        // On a thread of its own: a sync to disk takes milliseconds that other tasks would wait.
+        let replaced = spawn_blocking(move || {
+            match journal.append(&begun) {
+                Err(error) if gated => return Err(error.into()),
+                Err(error) => written.warnings.push(error.to_string()),
+                Ok(()) => {}
+            }
+            written.invoked = Instant::now();
+            let replaced = lock.replace(&bytes);
+            written.written = Instant::now();
+            if let Err(error) = replaced {
+                // It may have failed only to make sure that the new file outlives a power failure.
+                if lock.read().is_ok_and(|found| found.to_bytes() == bytes) {
+                    written.warnings.push(error.to_string());
+                    return Ok((written, begun));
+                }
+                // Nobody is left to tell if that fails: the next writer's line tells, too.
+                let _ = journal.append(&begun.ended(Kind::Failed, written.took()));
+                return Err(FlipError::from(error));
+            }
+            Ok((written, begun))
+        });
+        replaced
+            .await
+            .map_err(std::io::Error::other)
+            .map_err(|source| TargetError::Io {
+                action: "replaced",
+                path: target.path().to_owned(),
+                source,
+            })?
+    }
+
+    async fn watch(&self, written: &Written, looks: Vec<Look>) -> Vec<Result<Shown, Unshown>> {
+        if cfg!(feature = "broken-reports-at-write") {
+            let at = written.written;
+            let lie = |look: &Look| {
+                let admin = look.admin.address();
+                Ok(Shown { admin, at })
+            };
+            return looks.iter().map(lie).collect();
+        }
+        let goal = Goal {
+            service: written.service.clone(),
+            generation: written.generation,
+            active: Some(written.active),
+        };
+        let proxies = looks.into_iter().map(|look| {
+            let refusals = look.stats().map(Stats::refusals);
+            (look.admin, refusals)
+        });
+        let until = written.written + self.deadline;
+        watch::all(proxies, &goal, until, self.interrupt, self.steps).await
+    }
+}
+
+/// Notes what came of it. The lock is not needed for that, and another flip may hold it.
+async fn end(
+    target: &FileTarget,
+    was_stopped: bool,
+    mut written: Written,
+    begun: &Entry,
+    outcome: Vec<Result<Shown, Unshown>>,
+) -> Result<Flipped, FlipError> {
+    let (mut shown, mut missing) = (Vec::new(), Vec::new());
+    for outcome in outcome {
+        match outcome {
+            Ok(proxy) => shown.push(proxy),
+            Err(proxy) => missing.push(proxy),
+        }
+    }
+    let kind = match (missing.is_empty(), shown.is_empty()) {
+        (true, true) => Kind::Written,
+        (true, false) => Kind::Done,
+        (false, _) if was_stopped => Kind::Interrupted,
+        (false, _) => Kind::Missing,
+    };
+    let last = shown.iter().map(|proxy| proxy.at).max();
+    let took = match last {
+        Some(last) if missing.is_empty() => last.saturating_duration_since(written.invoked),
+        _ => written.took(),
+    };
+    let ended = Entry {
+        shown: shown.iter().map(|proxy| proxy.admin).collect(),
+        missing: missing.iter().map(Absent::from).collect(),
+        ..begun.ended(kind, took)
+    };
+    let journal = Journal::of(target);
+    let noted = spawn_blocking(move || journal.append(&ended)).await;
+    if let Ok(Err(error)) = noted {
+        written.warnings.push(error.to_string());
+    }
+    let written_box = |written| Box::new(written);
+    match kind {
+        Kind::Interrupted => Err(FlipError::Interrupted {
+            written: Some(written_box(written)),
+            shown,
+            missing,
+        }),
+        Kind::Missing => Err(FlipError::NotDone {
+            written: written_box(written),
+            shown,
+            missing,
+        }),
+        _ => Ok(Flipped {
+            written,
+            pushed: true,
+            shown,
+        }),
+    }
+}
+
+/// What was seen before the lock was taken.
+struct Seen {
+    document: Document,
+    looks: Vec<Look>,
+}
+
+impl From<&Unshown> for Absent {
+    fn from(unshown: &Unshown) -> Self {
+        Self {
+            admin: unshown.admin,
+            why: unshown.to_string(),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What a flip would find: file and Envoys at one look, and what the gates make of it.
+
+use super::{FlipError, change::Intent};
+use crate::{
+    Admin, AdminError, Document, Endpoints, FileTarget, Journal, Seen, State, Stats, gate::Facts,
+};
+use cutover_core::{Color, RouteBy, Service, Switch};
+use futures_util::future::join_all;
+use std::{net::SocketAddr, time::Duration};
+
+/// Where a switch leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// To a color.
+    To(Color),
+    /// To the color that is not active.
+    Other,
+    /// To the color before; nothing is asked of it.
+    Back,
+}
+
+impl Aim {
+    /// The color that a service with this switch would get.
+    pub fn color(self, before: &Switch) -> Color {
+        match self {
+            Self::To(color) => color,
+            Self::Other => before.active.other(),
+            Self::Back => {
+                let previous = before.previous.map(|previous| previous.active);
+                previous
+                    .filter(|color| *color != before.active)
+                    .unwrap_or(before.active.other())
+            }
+        }
+    }
+}
+
+/// What to look at, and whom to ask.
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    /// The service; all of them when it is left out.
+    pub service: Option<String>,
+    /// Where the switch would lead.
+    pub aim: Aim,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub expect_generation: Option<u64>,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub generation: Option<u64>,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub admins: Vec<SocketAddr>,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub force: bool,
+}
+
+/// What a flip of one service would do.
+#[derive(Debug)]
+pub struct Outlook {
+    /// The service.
+    pub service: String,
+    /// What the file says now.
+    pub before: Switch,
+    /// The color that it would be switched to.
+    pub to: Color,
+    /// What would be written now; its generation grows with the clock. None when file and Envoys
+    /// have it already, or when nothing could be written.
+    pub after: Option<Switch>,
+    /// What each Envoy shows, in the order of the request.
+    pub envoys: Vec<Sight>,
+    /// What it would fail with.
+    pub obstacle: Option<FlipError>,
+    /// What it would warn of.
+    pub warnings: Vec<String>,
+}
+
+/// What an Envoy shows of a service.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// Its admin address.
+    pub admin: SocketAddr,
+    /// What it shows, and what it has behind the color that would become active: none where the
+    /// route is a header, whose upstream only the proxy's own routes know, or where there is no
+    /// such cluster.
+    pub answer: Result<(Seen, Option<Endpoints>), AdminError>,
+}
+
+/// How long an Envoy may keep a way back waiting: the answer only helps to see a refusal, and a
+/// generation that is newer than the file's.
+const PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_millis(250);
+
+/// Says for each service what a flip would do now. Nothing is locked, and nothing written.
+pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outlook>, FlipError> {
+    let document = target.read()?;
+    let all = document.plan()?;
+    let services: Vec<&Service> = match request.service.as_deref() {
+        Some(name) => vec![crate::service_of(&all, Some(name))?],
+        None => all.services().iter().map(AsRef::as_ref).collect(),
+    };
+    let gated = request.aim != Aim::Back && !request.force;
+    let looks = look(&document, &services, &request.admins, request.aim, gated).await;
+    let journal = Journal::of(target).read()?;
+    let outlooks = services.iter().map(|service| {
+        let mut outlook = Outlook::of(service, request.aim, &looks);
+        let worked_out = || -> Result<_, FlipError> {
+            let (aim, expect) = (request.aim, request.expect_generation);
+            let intent = Intent::of(&document, Some(service.name()), aim, expect, None)?;
+            let silent: Vec<_> = looks.iter().filter_map(Look::silence).collect();
+            if aim != Aim::Back && !silent.is_empty() {
+                return Err(FlipError::Unreachable(silent));
+            }
+            let change = intent.change(&document, expect, request.generation, &looks)?;
+            let refusals = match &change {
+                Some(_) if gated => intent.refusals(target, &journal, &document, &looks)?,
+                _ => vec![],
+            };
+            Ok((change, refusals))
+        };
+        match worked_out() {
+            Ok((change, refusals)) => {
+                if let Some(change) = change {
+                    outlook.after = Some(change.switch);
+                    outlook.warnings = change.warnings;
+                }
+                if !refusals.is_empty() {
+                    outlook.obstacle = Some(FlipError::Refused(refusals));
+                }
+            }
+            Err(error) => outlook.obstacle = Some(error),
+        }
+        outlook
+    });
+    Ok(outlooks.collect())
+}
+
+impl Outlook {
+    fn of(service: &Service, aim: Aim, looks: &[Look]) -> Self {
+        let before = *service.switch();
+        let to = aim.color(&before);
+        let sight = |look: &Look| {
+            let answer = match &look.facts {
+                Ok(facts) => {
+                    let seen = facts.stats.services.get(service.name());
+                    let endpoints = match service.route_by() {
+                        RouteBy::Cluster => facts.clusters.get(service.route(to)).cloned(),
+                        RouteBy::Header => None,
+                    };
+                    Ok((seen.cloned().unwrap_or_default(), endpoints))
+                }
+                Err(error) => Err(error.clone()),
+            };
+            let admin = look.admin.address();
+            Sight { admin, answer }
+        };
+        Self {
+            service: service.name().to_owned(),
+            before,
+            to,
+            after: None,
+            envoys: looks.iter().map(sight).collect(),
+            obstacle: None,
+            warnings: vec![],
+        }
+    }
+
+    /// What the file says now.
+    pub fn state(&self) -> State {
+        (&self.before).into()
+    }
+}
+
+/// One Envoy before anything is written.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) admin: Admin,
+    pub(super) facts: Result<Facts, AdminError>,
+}
+
+impl Look {
+    pub(super) fn silence(&self) -> Option<AdminError> {
+        self.facts.as_ref().err().cloned()
+    }
+
+    pub(super) fn stats(&self) -> Option<&Stats> {
+        self.facts.as_ref().ok().map(|facts| &facts.stats)
+    }
+
+    /// Generation and color that it shows of a service.
+    pub(super) fn switch(&self, service: &str) -> Option<(u64, Color)> {
+        let seen = self.stats()?.services.get(service)?;
+        Some((seen.generation?, seen.active?))
+    }
+}
+
+/// Asks all Envoys at once; on the way back only for what they show, and not for long.
+pub(super) async fn look(
+    document: &Document,
+    services: &[&Service],
+    admins: &[SocketAddr],
+    aim: Aim,
+    gated: bool,
+) -> Vec<Look> {
+    let one = match services {
+        [one] => Some(one.name()),
+        _ => None,
+    };
+    let routes = services
+        .iter()
+        .filter(|service| service.route_by() == RouteBy::Cluster)
+        .map(|service| service.route(aim.color(service.switch())));
+    let mut clusters: Vec<_> = routes.collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    let clusters = &clusters;
+    join_all(admins.iter().map(async |address| {
+        let admin = Admin::with_names(*address, document.names().clone());
+        let asked = match aim {
+            Aim::Back => admin.with_patience(PATIENCE_ON_THE_WAY_BACK),
+            Aim::To(_) | Aim::Other => admin.clone(),
+        };
+        let facts = async {
+            let stats = asked.stats(one).await?;
+            if !gated {
+                return Ok(Facts {
+                    stats,
+                    ..Facts::default()
+                });
+            }
+            Ok(Facts {
+                stats,
+                running: asked.running_config().await?,
+                clusters: asked.clusters(clusters).await?,
+            })
+        };
+        let facts = facts.await;
+        Look { admin, facts }
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_core::{Generation, Previous};
+
+    #[test]
+    fn the_way_back_leads_to_another_color() {
+        let back = |active, previous: Option<Color>| {
+            let generation = Generation::new(1).unwrap();
+            let previous = previous.map(|active| Previous { generation, active });
+            let generation = Generation::new(2).ok();
+            Aim::Back.color(&Switch {
+                generation,
+                active,
+                previous,
+            })
+        };
+        for color in Color::ALL {
+            assert_eq!(back(color, None), color.other());
+            assert_eq!(back(color, Some(color.other())), color.other());
+            // The same color again: a push that was repeated.
+            assert_eq!(back(color, Some(color)), color.other());
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What stands in the way of a flip, before anything is written. Nothing of this is asked on the way
+//! back.
+
+use crate::{
+    Chapter, Document, Endpoints, Fate, FileTarget, ModuleId, Running, Stats, drift,
+    journal::Entry, other_switches,
+};
+use cutover_core::{Color, RouteBy, Service};
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::PathBuf};
+
+/// Why a flip is refused; `--force` passes over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another process waits for its Envoys to show its switch of the same service.
+    UnderWay(Box<Entry>),
+    /// An Envoy has no cluster of the color's name: it would answer 503.
+    NoCluster {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// The color.
+        color: Color,
+        /// Its cluster.
+        cluster: String,
+    },
+    /// An Envoy has no endpoint to send the color's requests to.
+    NoHealthyEndpoint {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// The color.
+        color: Color,
+        /// Its cluster.
+        cluster: String,
+        /// What Envoy says of it.
+        endpoints: Endpoints,
+    },
+    /// More than the switch would change at an Envoy.
+    Drift {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// Where the file differs from what the Envoy runs.
+        paths: Vec<String>,
+    },
+    /// Other services would be switched, too.
+    OtherServices {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// The services.
+        services: Vec<String>,
+    },
+    /// The Envoys run different modules: they may decide differently.
+    ModulesDiffer(Vec<(SocketAddr, ModuleId)>),
+    /// The module's file is another one than the Envoy runs: a push would load it.
+    OtherModule {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// What it runs; none when its module is too old to say.
+        runs: Option<ModuleId>,
+        /// The file.
+        path: PathBuf,
+        /// What the file is.
+        file: ModuleId,
+    },
+    /// An Envoy refused the last file: what it runs cannot be seen.
+    RefusedLast {
+        /// The Envoy.
+        admin: SocketAddr,
+        /// The `version_info` that it refused.
+        refused: Option<String>,
+        /// The `version_info` that it runs.
+        runs: Option<String>,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnderWay(entry) => write!(
+                f,
+                "another {} is under way: {} to {} by {}",
+                entry.verb, entry.service, entry.to, entry.by
+            ),
+            Self::NoCluster {
+                admin,
+                color,
+                cluster,
+            } => write!(
+                f,
+                "{admin} has no cluster `{cluster}`, the route of {color}"
+            ),
+            Self::NoHealthyEndpoint {
+                admin,
+                color,
+                cluster,
+                endpoints,
+            } => write!(
+                f,
+                "{admin} has nowhere to send {color}: cluster `{cluster}` has {endpoints}"
+            ),
+            Self::Drift { admin, paths } => write!(
+                f,
+                "more than the switch would change at {admin}: {}",
+                few(paths)
+            ),
+            Self::OtherServices { admin, services } => write!(
+                f,
+                "other services would be switched too at {admin}: {}",
+                few(services)
+            ),
+            Self::ModulesDiffer(modules) => {
+                f.write_str("the Envoys run different modules: ")?;
+                for (index, (admin, module)) in modules.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{admin} runs {module}")?;
+                }
+                Ok(())
+            }
+            Self::OtherModule {
+                admin,
+                runs,
+                path,
+                file,
+            } => {
+                write!(f, "a push would change the module of {admin}: ")?;
+                match runs {
+                    Some(runs) => write!(f, "it runs {runs}")?,
+                    None => f.write_str("it runs one that does not show its build")?,
+                }
+                write!(f, ", {} is {file}", path.display())
+            }
+            Self::RefusedLast {
+                admin,
+                refused,
+                runs,
+            } => {
+                let version = |version: &Option<String>| {
+                    version
+                        .clone()
+                        .unwrap_or_else(|| "without a version".to_owned())
+                };
+                write!(
+                    f,
+                    "{admin} refused its last file ({}) and runs an older one ({}): whether more than the \
+                     switch would change cannot be seen",
+                    version(refused),
+                    version(runs)
+                )
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::UnderWay(_) => {
+                "`cutover wait` waits until it is done, `cutover rollback` goes back at once"
+            }
+            Self::NoCluster { .. } => {
+                "give that Envoy the cluster, or name the one that it has in the configuration"
+            }
+            Self::NoHealthyEndpoint { .. } => {
+                "start the application, and look at /clusters of that Envoy until it is healthy"
+            }
+            Self::Drift { .. } => {
+                "push the file alone first: copy it beside itself and `mv` the copy over it; or take the \
+                 change out of it"
+            }
+            Self::OtherServices { .. } => {
+                "`cutover wait --service NAME` waits until that Envoy shows them; `cutover status` shows more"
+            }
+            Self::ModulesDiffer(_) => {
+                "give all of them one module and restart those that run another; `cutover status` shows it"
+            }
+            Self::OtherModule { .. } => {
+                "put back the module that runs, or restart that Envoy with the new one while nothing is \
+                 flipped"
+            }
+            Self::RefusedLast { .. } => {
+                "that Envoy's log says why; mend the file, copy it beside itself and `mv` the copy over it"
+            }
+        }
+    }
+
+    /// A word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::UnderWay(_) => "under-way",
+            Self::NoCluster { .. } => "no-cluster",
+            Self::NoHealthyEndpoint { .. } => "no-healthy-endpoint",
+            Self::Drift { .. } => "drift",
+            Self::OtherServices { .. } => "other-services",
+            Self::ModulesDiffer(_) => "modules-differ",
+            Self::OtherModule { .. } => "other-module",
+            Self::RefusedLast { .. } => "refused-last",
+        }
+    }
+}
+
+/// What an Envoy shows, as far as the gates want to know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) stats: Stats,
+    pub(crate) running: Option<Running>,
+    pub(crate) clusters: BTreeMap<String, Endpoints>,
+}
+
+/// What one Envoy has against a flip.
+pub(crate) fn at_envoy(
+    admin: SocketAddr,
+    document: &Document,
+    service: &Service,
+    color: Color,
+    facts: &Facts,
+) -> Vec<Refusal> {
+    let mut refusals = vec![];
+    // Where a route is a header's value, the proxy's own routes say which cluster that is.
+    if service.route_by() == RouteBy::Cluster {
+        let cluster = service.route(color).to_owned();
+        match facts.clusters.get(&cluster) {
+            None => refusals.push(Refusal::NoCluster {
+                admin,
+                color,
+                cluster,
+            }),
+            Some(endpoints) if endpoints.healthy == 0 => {
+                refusals.push(Refusal::NoHealthyEndpoint {
+                    admin,
+                    color,
+                    cluster,
+                    endpoints: endpoints.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    // An Envoy that was given nothing yet runs nothing that could change.
+    let Some(running) = &facts.running else {
+        return refusals;
+    };
+    if !running.was_accepted(&facts.stats) {
+        refusals.push(Refusal::RefusedLast {
+            admin,
+            refused: running.version.clone(),
+            runs: facts.stats.version.clone(),
+        });
+        return refusals;
+    }
+    let paths = drift(document, &running.resource);
+    if !paths.is_empty() {
+        refusals.push(Refusal::Drift { admin, paths });
+    }
+    let services = other_switches(document, &running.resource, service.name());
+    if !services.is_empty() {
+        refusals.push(Refusal::OtherServices { admin, services });
+    }
+    refusals
+}
+
+/// What is wrong with the modules: those of the Envoys, in the order of the request, and the file
+/// that a push would make them load.
+pub(crate) fn modules(
+    target: &FileTarget,
+    document: &Document,
+    envoys: &[(SocketAddr, &Facts)],
+) -> Vec<Refusal> {
+    let mut refusals = vec![];
+    let running = envoys.iter().filter(|(_, facts)| facts.running.is_some());
+    let shown: Vec<_> = running
+        .clone()
+        .filter_map(|(admin, facts)| Some((*admin, facts.stats.module?)))
+        .collect();
+    if shown
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a.1 != b.1))
+    {
+        refusals.push(Refusal::ModulesDiffer(shown));
+    }
+    // A relative path is relative to Envoy's folder, which is that of the file where `init` or `up`
+    // wrote it; where it is another one, nothing is found and nothing concluded.
+    let Some(path) = document
+        .module()
+        .map(|path| target.path().with_file_name(path))
+    else {
+        return refusals;
+    };
+    let Some(file) = fs::read(&path)
+        .ok()
+        .and_then(|wasm| ModuleId::of_wasm(&wasm))
+    else {
+        return refusals;
+    };
+    let others = running.filter(|(_, facts)| facts.stats.module != Some(file));
+    refusals.extend(others.map(|(admin, facts)| Refusal::OtherModule {
+        admin: *admin,
+        runs: facts.stats.module,
+        path: path.clone(),
+        file,
+    }));
+    refusals
+}
+
+/// Whether the journal knows of a switch of the service that another process has not ended yet.
+pub(crate) fn under_way(entries: &[Entry], service: &str) -> Option<Refusal> {
+    let chapters = Chapter::of(entries, |_| None).into_iter();
+    let mut under_way =
+        chapters.filter(|one| one.begun.service == service && one.fate == Fate::UnderWay);
+    let last = under_way.next_back()?;
+    Some(Refusal::UnderWay(Box::new(last.begun)))
+}
+
+fn few(names: &[String]) -> String {
+    const FEW: usize = 5;
+    let mut text: Vec<_> = names.iter().take(FEW).cloned().collect();
+    if names.len() > FEW {
+        text.push(format!("and {} more", names.len() - FEW));
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

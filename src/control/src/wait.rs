@@ -1,0 +1,112 @@
+//! Waiting until every proxy shows a generation, without writing anything.
+
+use crate::{
+    Admin, FileTarget, Interrupt, TargetError, UnknownService, service_of,
+    watch::{self, Goal, Shown, Steps, Unshown, Why},
+};
+use cutover_core::{Color, Generation, InvalidConfig};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// What to wait for.
+#[derive(Clone, Debug)]
+pub struct WaitRequest {
+    /// The service; may be left out when there is only one.
+    pub service: Option<String>,
+    /// The generation; that of the file when it is left out.
+    pub generation: Option<u64>,
+    /// Admin addresses of the Envoys that must show it.
+    pub admins: Vec<SocketAddr>,
+    /// How long they may take. A silent one is asked again until then.
+    pub deadline: Duration,
+    /// Stops it.
+    pub interrupt: Interrupt,
+    /// Told of each Envoy that shows it.
+    pub steps: Steps,
+}
+
+/// Where a generation has landed.
+#[derive(Clone, Debug)]
+pub struct Landing {
+    /// The service.
+    pub service: String,
+    /// The generation.
+    pub generation: u64,
+    /// Its color, where the file knows it.
+    pub active: Option<Color>,
+    /// The Envoys that show it.
+    pub shown: Vec<Shown>,
+    /// Those that do not.
+    pub missing: Vec<Unshown>,
+    /// True when it was told to stop before all of them did.
+    pub interrupted: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// There is nothing to wait for.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The filter would refuse the configuration.
+    #[error("the filter would refuse the configuration: {0}")]
+    Config(#[from] InvalidConfig),
+    /// No such service, or several.
+    #[error(transparent)]
+    Service(#[from] UnknownService),
+    /// Each worker switches for itself, and when all have cannot be seen.
+    #[error("service `{0}` has no generation, so that nobody could see when it has landed")]
+    NoGeneration(String),
+}
+
+impl Landing {
+    /// True when an Envoy shows a newer generation: waiting on is of no use.
+    pub fn is_superseded(&self) -> bool {
+        let superseded = |one: &Unshown| matches!(one.why, Why::Superseded { .. });
+        self.missing.iter().any(superseded)
+    }
+}
+
+/// Waits until every Envoy shows the generation, one of them shows a newer one, or the deadline.
+pub async fn wait(target: &FileTarget, request: &WaitRequest) -> Result<Landing, WaitError> {
+    let document = target.read()?;
+    let plan = document.plan()?;
+    let service = service_of(&plan, request.service.as_deref())?;
+    let switch = service.switch();
+    let in_file = switch.generation.map(Generation::get);
+    let Some(generation) = request.generation.or(in_file) else {
+        return Err(WaitError::NoGeneration(service.name().to_owned()));
+    };
+    let goal = Goal {
+        service: service.name().to_owned(),
+        generation,
+        active: (in_file == Some(generation)).then_some(switch.active),
+    };
+    let admins = request.admins.iter().map(|address| {
+        let admin = Admin::with_names(*address, document.names().clone());
+        (admin, None)
+    });
+    let began = Instant::now();
+    let until = began + request.deadline;
+    let outcomes = watch::all(admins, &goal, until, &request.interrupt, &request.steps).await;
+    let (mut shown, mut missing) = (vec![], vec![]);
+    for outcome in outcomes {
+        match outcome {
+            Ok(one) => shown.push(one),
+            Err(one) => missing.push(one),
+        }
+    }
+    Ok(Landing {
+        service: goal.service,
+        generation,
+        active: goal.active,
+        interrupted: request.interrupt.is_raised() && !missing.is_empty(),
+        shown,
+        missing,
+        took: began.elapsed(),
+    })
+}
