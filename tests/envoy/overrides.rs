@@ -88,6 +88,16 @@ async fn an_unsigned_override_reaches_green_by_header_and_by_cookie() {
 }
 
 #[tokio::test]
+async fn pieces_of_a_cookie_are_one_in_http2_and_the_first_counts_in_http1() {
+    let stage = start(json!({ "unsigned": true })).await;
+    let pieces = Get::new()
+        .header("cookie", "a=b")
+        .header("cookie", "preview=green");
+    assert_eq!(pieces.ask_h2(&stage).await.by(), "green");
+    assert_eq!(pieces.ask(&stage).await.by(), "blue");
+}
+
+#[tokio::test]
 async fn an_override_has_the_value_that_the_configuration_says() {
     let stage = start(json!({ "unsigned": true, "values": { "green": "let-me-in" } })).await;
     assert_eq!(by_header(&stage, "let-me-in").await.by(), "green");

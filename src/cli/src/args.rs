@@ -6,6 +6,7 @@ pub(crate) use place::{Envoys, State, Target};
 
 use crate::{
     failure::{Exit, Failure},
+    module,
     output::{self, Events, Format},
     paint::ColorChoice,
     verbs::Verb,
@@ -15,6 +16,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
 };
+use cutover_control::ModuleId;
 use cutover_core::Color;
 use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -82,10 +84,24 @@ pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     };
-    let matches = command().color(colors).try_get_matches();
+    let matches = command()
+        .color(colors)
+        .long_version(version())
+        .try_get_matches();
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     cli.map(|cli| (Events::new(cli.output, cli.color), cli.verb))
         .map_err(Refused)
+}
+
+/// The tool's version, and the module that it carries.
+fn version() -> &'static str {
+    let version = env!("CARGO_PKG_VERSION");
+    let carried = module::module(None).ok();
+    match carried.and_then(|module| ModuleId::of_wasm(&module)) {
+        // Made once, and needed until the process ends.
+        Some(id) => format!("{version}, module {id}").leak(),
+        None => version,
+    }
 }
 
 impl Refused {

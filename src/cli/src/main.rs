@@ -12,6 +12,7 @@ mod proof;
 mod question;
 mod screen;
 mod signals;
+mod source;
 mod table;
 mod up;
 mod verbs;

@@ -1,19 +1,23 @@
 //! `cutover lint`: what the filter would say, before it says it.
 
-use crate::{failure::Failure, output::Report};
+use crate::{
+    failure::Failure,
+    output::Report,
+    source::{self, Source},
+};
 use clap::Args;
-use cutover_control::{Document, FileTarget};
-use cutover_core::{Plan, Service};
+use cutover_control::ModuleId;
+use cutover_core::Service;
 use serde_json::{Value, json};
-use std::{fmt::Write as _, io::Read as _, path::PathBuf};
+use std::{fmt::Write as _, path::PathBuf};
 
 const EXAMPLE: &str = "\
 Example:
   cutover lint envoy/cutover.json
   echo '{\"active\": \"blue\", \"blue\": \"app-v1\", \"green\": \"app-v2\"}' | cutover lint -
 
-PATH is an ECDS file or a plugin configuration alone. Whether the keys of an override are set in
-Envoy's environment cannot be seen from here.
+PATH is an ECDS file or a plugin configuration alone; of a module (.wasm) it tells which build
+it is. Whether the keys of an override are set in Envoy's environment cannot be seen from here.
 
 Exit codes: 0 good, 2 the filter would refuse it";
 
@@ -27,48 +31,16 @@ pub(crate) struct Lint {
 
 impl Lint {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
-        let from_stdin = self.path.as_os_str() == "-";
-        let bytes = if from_stdin {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .read_to_end(&mut bytes)
-                .map_err(|error| {
-                    Failure::environment(format!("standard input cannot be read: {error}"))
-                })?;
-            bytes
-        } else {
-            FileTarget::new(&self.path).read_bytes().map_err(|error| {
-                Failure::usage(error.to_string())
-                    .hint("name an ECDS file or a plugin configuration")
-            })?
-        };
-        let name = if from_stdin {
-            "standard input".to_owned()
-        } else {
-            self.path.display().to_string()
-        };
-        let refused = |message: String, details: Value| {
-            Failure::usage(format!("{name}: {message}"))
-                .hint("the filter would refuse it, and keep what it has")
-                .details(details)
-        };
-        let is_ecds = serde_json::from_slice::<Value>(&bytes).is_ok_and(|root| {
-            root.get("resources").is_some() || root.get("version_info").is_some()
-        });
-        let configuration = if is_ecds {
-            let document = Document::parse(&bytes)
-                .map_err(|invalid| refused(invalid.to_string(), json!({})))?;
-            document.configuration().to_vec()
-        } else {
-            bytes
-        };
-        let plan = Plan::parse(&configuration).map_err(|invalid| {
-            let details = json!({
-                "path": invalid.path(), "value": invalid.value(), "problem": invalid.problem(),
-            });
-            refused(invalid.to_string(), details)
-        })?;
+        let (name, bytes) = source::bytes(&self.path)?;
+        if bytes.starts_with(b"\0asm") {
+            return module(&name, &bytes);
+        }
+        let Source {
+            name,
+            plan,
+            is_ecds,
+            ..
+        } = source::parse(name, bytes)?;
         let mut text = format!("{name}: good\n");
         for service in plan.services() {
             let _ = writeln!(text, "  {}", in_words(service));
@@ -88,6 +60,20 @@ impl Lint {
             "`cutover explain` shows where a request would go"
         }))
     }
+}
+
+fn module(name: &str, bytes: &[u8]) -> Result<Report, Failure> {
+    let id = ModuleId::of_wasm(bytes).ok_or_else(|| {
+        Failure::usage(format!(
+            "{name} is a WebAssembly module, but does not tell which build of the filter it is"
+        ))
+        .hint("scripts/build makes target/cutover.wasm")
+    })?;
+    let report = Report::good(
+        format!("{name}: module {id}"),
+        json!({ "file": name, "module": id }),
+    );
+    Ok(report.next("`cutover status` shows which module each Envoy runs"))
 }
 
 fn in_words(service: &Service) -> String {

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod explain;
 mod flip;
 mod history;
 mod init;
@@ -35,6 +36,8 @@ pub(crate) enum Verb {
     Status(status::Look),
     /// Show what a flip would change, and whether it would be refused
     Plan(plan::Plan),
+    /// Tell where a request would go, and why, by what decides in the filter
+    Explain(explain::Explain),
     /// Switch all traffic to a color, and wait until every Envoy shows it
     Flip(flip::Forth),
     /// Switch all traffic to the color before; nothing stands in the way of it
@@ -68,6 +71,7 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Rollback(flip) => wait_for(flip.run(events)),
         Verb::Wait(wait) => wait_for(wait.run(events)),
         Verb::History(history) => history.run(),
+        Verb::Explain(explain) => explain.run(),
         Verb::Preview(preview) => preview::run(&preview),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),

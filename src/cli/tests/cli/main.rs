@@ -7,6 +7,7 @@
 
 mod check;
 mod completions;
+mod explain;
 mod flip;
 mod help;
 mod init;

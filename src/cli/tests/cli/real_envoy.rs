@@ -13,20 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An Envoy in the folder `envoy` of a stage, between two applications that say their color.
-struct Proxied {
-    stage: Stage,
+pub(crate) struct Proxied {
+    pub(crate) stage: Stage,
     _applications: [Server; 2],
     envoy: Child,
-    admin: SocketAddr,
-    listener: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) listener: SocketAddr,
 }
 
 impl Proxied {
     /// Starts what `cutover init` writes, after `edit` has had a look at it.
-    fn start(init: &[&str], edit: impl Fn(&Stage)) -> Self {
+    pub(crate) fn start(init: &[&str], edit: impl Fn(&Stage)) -> Self {
         let stage = Stage::new();
         let applications = ["blue", "green"].map(|color| Server::with(move |_| color.to_owned()));
         let [blue, green] = applications.each_ref().map(|one| one.address.to_string());
@@ -101,7 +101,7 @@ impl Proxied {
     }
 
     #[track_caller]
-    fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
         let until = Instant::now() + DEADLINE;
         loop {
             if let Some(found) = look(self) {
@@ -117,7 +117,7 @@ impl Proxied {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let environment = [
             ("CUTOVER_TARGET", "file:envoy/cutover.json"),
             ("CUTOVER_ADMIN", &self.admin.to_string()),
