@@ -211,6 +211,12 @@ pub(crate) fn color() -> impl TypedValueParser<Value = Color> {
     PossibleValuesParser::new(Color::ALL.map(Color::as_str)).try_map(|word| word.parse::<Color>())
 }
 
+/// An address to listen on.
+pub(crate) fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address is IP:PORT, such as 127.0.0.1:10000 or [::1]:10000".to_owned())
+}
+
 /// A time such as `500ms`, `10s`, `15m` or `1h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok();

@@ -177,6 +177,10 @@ impl StateFolder {
                 source,
             }
         };
+        if self.path.exists() && !self.path.is_dir() {
+            let source = io::Error::new(io::ErrorKind::NotADirectory, "it is no folder");
+            return Err(failed("made", &self.path)(source));
+        }
         fs::create_dir_all(&self.path).map_err(failed("made", &self.path))?;
         let path = self.file(LOCK);
         let mut file = OpenOptions::new()

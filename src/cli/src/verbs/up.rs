@@ -49,7 +49,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "HOST:PORT")]
     green: Endpoint,
     /// Where Envoy takes traffic; may be given several times
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10000")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10000", value_parser = args::address)]
     listen: Vec<SocketAddr>,
     /// Check the health of both: GET this path, 200 to 299 is well. Without it: whether they take a
     /// connection
@@ -68,7 +68,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "PATH")]
     access_log: Option<PathBuf>,
     /// Where Envoy's admin interface listens, on loopback; port 0 is any free port
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = args::address)]
     admin: SocketAddr,
     /// Preview needs a token signed by the key in the environment variable `CUTOVER_KEY_ID`; may be
     /// given several times

@@ -20,6 +20,7 @@ mod real_envoy;
 mod reference;
 mod status;
 mod support;
+mod up;
 
 /// Compares a run with its snapshot; what changes from run to run is named.
 #[macro_export]

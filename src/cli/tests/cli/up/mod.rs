@@ -1,0 +1,9 @@
+//! `cutover up` with a real Envoy and the real module.
+
+mod drain;
+mod health;
+mod load;
+mod refused;
+mod restart;
+mod stage;
+mod story;
