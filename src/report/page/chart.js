@@ -16,8 +16,9 @@ function chart(id, { title, caption, alt, make, read, rest = "", rows, pick, gro
     "aria-label": `${title}. ${alt}`, "aria-describedby": readout.id,
   });
   const heading = el("figcaption", {}, el("b", {}, title), " ", caption);
-  figure.replaceChildren(heading, plot, readout);
-  if (rows) figure.append(table(title, rows));
+  const foot = el("div", { class: "foot" }, readout);
+  if (rows) foot.append(table(title, rows));
+  figure.replaceChildren(heading, plot, foot);
   const self = { id, plot, readout, group, u: null, at: null };
 
   self.say = (index) => {

@@ -34,9 +34,9 @@ function facts(flip) {
     ["largest gap of reads", inMilliseconds(flip.resolution)],
     ["stale answers", grouped(flip.stale), flip.stale > 0],
     ["without an answer", grouped(flip.errors) + (flip.excused ? ` (+${grouped(flip.excused)} while killed)` : ""), flip.errors > 0],
-    ["latency before", quantiles(flip.before)],
-    ["latency during", quantiles(flip.during)],
-    ["latency after", quantiles(flip.after)],
+    ["p50 / p99 / p99.9 before", quantiles(flip.before)],
+    ["the same during", quantiles(flip.during)],
+    ["the same after", quantiles(flip.after)],
   ];
   document.getElementById("flip-facts").replaceChildren(
     ...list.map(([name, value, bad]) => el("div", {}, el("dt", {}, name), el("dd", bad ? { class: "is-bad" } : {}, String(value)))),
@@ -123,7 +123,7 @@ function allFlips() {
         padding: [12, RIGHT, 0, 0],
         scales: { y: { range: [low - (high - low) * 0.05, high * 1.08] } },
         series: [{}, ...shapes.map(() => ({ paths: () => null, points: { show: false } }))],
-        axes: [axis({ values: seconds }), axis({ size: LEFT, grid: { stroke: ink.grid, width: 1 }, values: (u, list) => list.map((value) => +value.toFixed(3) + " ms") })],
+        axes: [axis({ values: seconds }), axis({ size: LEFT, grid: { stroke: ink.grid, width: 1 }, values: (u, list) => list.map((value) => +value.toFixed(3)) })],
         hooks: {
           draw: [brush((ctx, box, x, y) => {
             order.forEach(({ flip, place }, index) => {

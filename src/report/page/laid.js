@@ -42,8 +42,8 @@ function laid() {
           draw: [brush((ctx, box, x) => {
             zero(ctx, box, x);
             ctx.font = `600 13px ${ink.font}`;
-            label(ctx, "old", box.left + 6, box.top + 14, ink.quiet);
-            label(ctx, "new", box.right - 6, box.bottom - 8, ink.text, "right");
+            label(ctx, "old", box.right + 4, box.top + box.height * 0.3, ink.quiet);
+            label(ctx, "new", box.right + 4, box.top + box.height * 0.7 + 8, ink.text);
             ctx.font = `12px ${ink.font}`;
             label(ctx, "push", x(0) + 4, box.top - 3, ink.text);
           })],
@@ -70,7 +70,7 @@ function laid() {
     caption: "By when a request began, ms from the push.",
     alt: `Median from ${span(low / 1000)}, most ${span(Math.max(...measured) / 1000)}.`,
     make: () => ({
-      options: latencyOptions(170, Math.max(low, 1) / 1000, Math.max(...measured, 1) / 1000, milliseconds, zero),
+      options: latencyOptions(170, Math.max(low, 1) / 1000, Math.max(...measured, 1) / 1000, milliseconds, zero, true),
       values: latencyValues(xs, all, stepped),
       extent,
     }),

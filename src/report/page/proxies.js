@@ -3,7 +3,9 @@
 function proxies() {
   const { grid: cells, rows, weather, weather_seen: seen } = data.rows;
   if (!cells.count) return;
-  const high = rows.length > 24 ? 22 : rows.length > 8 ? 30 : 44;
+  const high = rows.length > 24 ? 22 : rows.length > 8 ? 40 : 58;
+  /** Room for the name above the bars, where there is any. */
+  const head = rows.length > 24 ? 0 : 14;
   const from = (at) => (cells.from + at * cells.width) / 1e9;
   const xs = Array.from({ length: cells.count }, (_, at) => from(at));
   const most = Math.max(1, ...rows.flatMap((row) => [...row.blue, ...row.green]));
@@ -31,13 +33,13 @@ function proxies() {
             ctx.clip();
             rows.forEach((row, place) => {
               const top = box.top + place * high;
-              const middle = top + high / 2;
-              const half = high / 2 - 4;
+              const middle = top + (high + head) / 2;
+              const half = (high - head) / 2 - 3;
               for (const [proxy, , start, end] of weather) {
                 if (proxy !== row.proxy) continue;
                 ctx.fillStyle = ink.soft;
                 ctx.globalAlpha = 0.35;
-                ctx.fillRect(x(start / 1e6), top + 1, Math.max(2, x(end / 1e6) - x(start / 1e6)), high - 2);
+                ctx.fillRect(x(start / 1e6), top + head + 1, Math.max(2, x(end / 1e6) - x(start / 1e6)), high - head - 2);
                 ctx.globalAlpha = 1;
               }
               for (let at = 0; at < cells.count; at++) {
@@ -60,7 +62,7 @@ function proxies() {
               ctx.strokeRect(box.left - 1, top + 0.5, box.width + 2, high);
             });
             ctx.restore();
-            rows.forEach((row, place) => label(ctx, proxyName(row.proxy), box.left + 5, box.top + place * high + 13, ink.text));
+            rows.forEach((row, place) => label(ctx, proxyName(row.proxy), box.left + 2, box.top + place * high + 13, ink.text));
           })],
         },
       },

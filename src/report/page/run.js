@@ -15,7 +15,7 @@ const columnName = (index) =>
 const seconds = (u, values) => values.map((value) => +value.toFixed(6) + " s");
 /** Charts under one another have their areas under one another, too. */
 const LEFT = 52;
-const RIGHT = 16;
+const RIGHT = 34;
 
 /** Flips as lines; as ticks, where lines would be a wall. */
 function flipLines(ctx, box, x, middle) {
@@ -57,7 +57,7 @@ function overTime() {
   chart("over-time", {
     group: "run",
     title: "Answers a second, by the color that served them.",
-    caption: `Blue above, green below; lines are flips. Each column is ${span(wide * 1000)}.`,
+    caption: `Blue above, green below; lines are flips. Each column is ${span(wide * 1000)}${data.lines.length > grid.count / 2 ? "; flips come so fast that both colors share most of them" : ""}.`,
     alt: `${grouped(sum(columns.blue))} answers by blue, ${grouped(sum(columns.green))} by green, ${many(data.lines.length, "flip")}.`,
     rest: grid.count > 1 ? "Point at it, or use the arrow keys, to read it. Drag to zoom; a double click shows all." : "",
     make: () => ({
@@ -128,7 +128,7 @@ function trouble() {
     figure.replaceChildren(el("figcaption", {}, "No answer was stale, no request failed or timed out: there is nothing to mark."));
     return;
   }
-  const height = 26;
+  const height = 34;
   const drawn = shown.map((lane) => {
     const all = grouped(lane.total);
     return lane.marks.length >= lane.total ? `${all} ${lane.name}` : `${grouped(lane.marks.length)} of ${all} ${lane.name}`;
@@ -141,8 +141,8 @@ function trouble() {
     alt: `${shown.map((lane) => `${grouped(lane.total)} ${lane.name}`).join(", ")}.`,
     make: () => ({
       options: {
-        height: height * shown.length + 40,
-        padding: [6, RIGHT, 0, 0],
+        height: height * shown.length + 34,
+        padding: [0, RIGHT, 0, 0],
         scales: { y: { range: [0, shown.length] } },
         series: [{}, { paths: () => null, points: { show: false } }],
         axes: [axis({ values: seconds }), axis({ size: LEFT, splits: () => [], values: () => [] })],
@@ -150,7 +150,7 @@ function trouble() {
           draw: [brush((ctx, box, x) => {
             shown.forEach((lane, row) => {
               const top = box.top + row * height;
-              const middle = top + height / 2;
+              const middle = top + height - 10;
               const most = Math.max(...lane.list);
               ctx.save();
               ctx.beginPath();
@@ -161,7 +161,7 @@ function trouble() {
                 if (!count) return;
                 const [from, until] = [x(starts[at]), x(starts[at + 1])];
                 ctx.globalAlpha = 0.12 + (0.4 * Math.log1p(count)) / Math.log1p(most);
-                ctx.fillRect(from, top + 2, Math.max(1, until - from), height - 4);
+                ctx.fillRect(from, middle - 8, Math.max(1, until - from), 16);
               });
               ctx.globalAlpha = 1;
               ctx.lineWidth = 1.5;
@@ -176,7 +176,7 @@ function trouble() {
                 else { ctx.beginPath(); ctx.arc(at, middle, 3, 0, 7); ctx.stroke(); }
               }
               ctx.restore();
-              label(ctx, lane.name, box.left - 6 + 10, top + 10, lane.name === "while killed" ? ink.quiet : ink.alarm);
+              label(ctx, `${lane.name} (${grouped(lane.total)})`, box.left, top + 12, lane.name === "while killed" ? ink.quiet : ink.alarm);
             });
           })],
         },
@@ -223,30 +223,43 @@ const latencyValues = (xs, of, step) => [xs, ...[of.most, of.p99, of.p50].map((l
 const latencyWords = (of, at) =>
   of.p50[at] === null ? "nothing was answered." : `p50 ${span(of.p50[at] / 1000)}, p99 ${span(of.p99[at] / 1000)}, most ${span(of.most[at] / 1000)}.`;
 
+/** 1, 10, 100, … within a range; 1, 2, 5, 10, … where that would be less than two. */
+function decades(low, high) {
+  const list = (steps) => {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      for (const step of steps) found.push(+(step * 10 ** power).toPrecision(6));
+    }
+    return found.filter((value) => value >= low && value <= high);
+  };
+  const tens = list([1]);
+  return tens.length >= 2 ? tens : list([1, 2, 5]);
+}
+
 /** Three lines over a logarithmic axis, named at their ends. */
-function latencyOptions(height, low, high, values, before) {
-  const line = (stroke, width) => ({ stroke, width, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false });
+function latencyOptions(height, low, high, values, before, spanGaps = false) {
+  const line = (stroke, width) => ({ stroke, width, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps });
   return {
     height,
     padding: [12, RIGHT, 0, 0],
     scales: { y: { distr: 3, range: [low / 1.3, high * 1.3] } },
-    series: [{}, line(ink.soft, 1), line(ink.ink, 1), line(ink.text, 1.75)],
+    series: [{}, line(ink.soft, 1), line(ink.quiet, 1), line(ink.text, 2)],
     axes: [
       axis({ values }),
-      axis({ size: LEFT, grid: { stroke: ink.grid, width: 1 }, values: (u, list) => list.map((value) => (value === null ? null : Number.isInteger(+Math.log10(value).toFixed(6)) ? span(value) : null)) }),
+      axis({ size: LEFT, grid: { stroke: ink.grid, width: 1 }, splits: () => decades(low / 1.3, high * 1.3), filter: (u, list) => list, values: (u, list) => list.map(span) }),
     ],
     hooks: {
       drawAxes: [brush((ctx, box, x) => before(ctx, box, x))],
       draw: [brush((ctx, box, x, y, u) => {
-        let last = -1e9;
-        for (const [series, name, color] of [[1, "most", ink.quiet], [2, "p99", ink.ink], [3, "p50", ink.text]]) {
+        // Each line's name at its end, none over another.
+        const names = [];
+        for (const [series, name, color] of [[1, "most", ink.quiet], [2, "p99", ink.quiet], [3, "p50", ink.text]]) {
           const list = u.data[series];
-          const to = list.findIndex((value) => value !== null);
-          if (to < 0) continue;
-          const at = Math.max(y(list[to]) - 4, last + 13, box.top + 9);
-          last = at;
-          label(ctx, name, box.left + 5, at, color);
+          let at = list.length - 1;
+          while (at >= 0 && (list[at] === null || u.data[0][at] > u.scales.x.max)) at--;
+          if (at >= 0) names.push({ name, color, y: Math.max(y(list[at]) + 4, names.length ? names[names.length - 1].y + 13 : 0) });
         }
+        for (const { name, color, y: at } of names) label(ctx, name, box.right + 4, at, color);
       })],
     },
   };

@@ -91,18 +91,17 @@ function windowChart(flip) {
 /** Gives each line's name a row in which it touches no other; says how many rows. */
 function labelRows(lines, [from, until], width) {
   const scale = (width - 2 * RIGHT) / Math.max(1e-9, until - from);
-  const rows = [];
-  for (const mark of [...lines].sort((one, other) => one.at - other.at)) {
-    const text = lineName(mark);
-    const wide = text.length * 6.6 + 10;
-    const left = Math.min((mark.at - from) * scale, width - 2 * RIGHT - wide);
-    let row = rows.findIndex((end) => end < left);
-    if (row < 0) row = rows.length;
-    rows[row] = left + wide;
-    mark.row = row;
-    mark.wide = wide;
+  const placed = [];
+  // From the right: a name that reaches over later lines stands above their names, where those lines have ended.
+  for (const mark of [...lines].sort((one, other) => other.at - one.at)) {
+    mark.wide = lineName(mark).length * 6.6 + 10;
+    mark.left = Math.min((mark.at - from) * scale, width - 2 * RIGHT - mark.wide);
+    const reach = mark.left + mark.wide;
+    const over = placed.filter((other) => other.left < reach || (other.at - from) * scale < reach);
+    mark.row = Math.max(-1, ...over.map((other) => other.row)) + 1;
+    placed.push(mark);
   }
-  return rows.length;
+  return Math.max(0, ...lines.map((mark) => mark.row + 1));
 }
 
 const lineName = (mark) => (mark.at === 0 ? mark.name : `${mark.name} ${ms(mark.at)}`);

@@ -9,8 +9,9 @@ use crate::convictions::Rules;
 use crate::histogram::Histogram;
 use crate::scene::{latency, micros};
 
-/// The most columns: about what a screen can show.
-pub(crate) const MOST: u64 = 800;
+/// The most columns, about what a screen can show, and how many requests each should have.
+const MOST: u64 = 800;
+const EACH: u64 = 15;
 
 /// Where the columns are: from when on, how wide, how many.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -44,6 +45,11 @@ impl Grid {
             width,
             count: usize::try_from(columns(width)).unwrap_or_default(),
         }
+    }
+
+    /// The grid for so many requests: not so fine that a column shows nothing but chance.
+    pub(crate) fn for_requests(span: Span, requests: u64) -> Self {
+        Self::over(span, (requests / EACH).clamp(MOST / 8, MOST))
     }
 
     /// The column of an instant.

@@ -6,12 +6,15 @@ use cutover_checker::{Certificate, FlipSummary};
 use cutover_history::{Outcome, Request, Scope};
 use serde::Serialize;
 
+use crate::Span;
 use crate::histogram::Histogram;
 use crate::scene::{latency, micros};
 use crate::windows::over;
 
-/// About how many slots there are.
-const SLOTS: u64 = 100;
+/// The most slots, the fewest, and about how many requests each should have.
+const MOST: u64 = 100;
+const FEWEST: u64 = 24;
+const EACH: u64 = 10;
 
 /// What began in one slot, over all flips.
 #[derive(Clone, Default)]
@@ -49,7 +52,7 @@ pub(crate) struct Drawn {
 
 impl Laid {
     /// None without flips.
-    pub(crate) fn new(certificate: &Certificate) -> Option<Self> {
+    pub(crate) fn new(certificate: &Certificate, span: Span) -> Option<Self> {
         let list = &certificate.figures.flips;
         let mut flips: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
         for flip in list {
@@ -60,7 +63,9 @@ impl Laid {
                 .push((flip.invoked, flip.generation));
         }
         let reach = reach(list, &flips)?;
-        let width = round_up((reach + reach / 2) / SLOTS);
+        let whole = reach + reach / 2;
+        let slots = slots(certificate, span, whole);
+        let width = round_up(whole / slots);
         let before = (reach / 2).div_ceil(width) * width;
         let count = usize::try_from((before + reach).div_ceil(width)).ok()?;
         Some(Self {
@@ -134,6 +139,25 @@ fn reach(flips: &[FlipSummary], by_unit: &BTreeMap<u32, Vec<(u64, u64)>>) -> Opt
     pauses.sort_unstable();
     let pause = pauses.get(pauses.len() / 2).copied().unwrap_or(u64::MAX);
     Some(nearly_all.saturating_mul(2).min(pause / 2).max(10_000))
+}
+
+/// How many slots there are for so much time around each flip.
+fn slots(certificate: &Certificate, span: Span, whole: u64) -> u64 {
+    let [requests, flips, around, run] = [
+        certificate.history.contents.requests,
+        certificate.figures.flips.len() as u64,
+        whole,
+        span.until.saturating_sub(span.from).max(1),
+    ]
+    .map(u128::from);
+    let units = match certificate.header.scope {
+        Scope::Proxy => certificate.header.proxies.len() as u128,
+        Scope::Fleet => 1,
+    };
+    let expected = requests * flips * around / (run * units);
+    u64::try_from(expected / u128::from(EACH))
+        .unwrap_or(MOST)
+        .clamp(FEWEST, MOST)
 }
 
 /// The next of 1, 2, 5, 10, 20, … us.

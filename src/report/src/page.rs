@@ -60,7 +60,7 @@ pub(crate) fn page(certificate: &Certificate, drawn: &Drawn) -> String {
             ("reasons", &reasons(&certificate.verdict)),
             ("witness", &witness(&certificate.verdict)),
             ("service", &escape(&cut(&header.service, 100))),
-            ("started", &escape(&cut(&header.started_at, 40))),
+            ("started", &escape(&started(&header.started_at))),
             ("facts", &facts(certificate)),
             ("shown", &shown(certificate, drawn)),
             ("figures", &tables::figures(certificate)),
@@ -116,6 +116,14 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
+/// A wall-clock instant of RFC 3339, to the second.
+fn started(at: &str) -> String {
+    match (at.get(..10), at.get(10..11), at.get(11..19)) {
+        (Some(day), Some("T"), Some(time)) if at.ends_with('Z') => format!("{day} {time} UTC"),
+        _ => cut(at, 40),
+    }
+}
+
 fn sign(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Holds => "✓",
@@ -126,7 +134,7 @@ fn sign(verdict: &Verdict) -> &'static str {
 
 fn reasons(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Inconclusive(reasons) if reasons.len() > 1 => {
+        Verdict::Inconclusive(reasons) => {
             let items = reasons
                 .iter()
                 .map(|reason| format!("<li>{}</li>", escape(&cut(reason, 600))));

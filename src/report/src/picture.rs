@@ -8,62 +8,87 @@ use cutover_history::{Color, Operation, Outcome};
 use crate::page::escape;
 use crate::words::{cut, milliseconds};
 
-/// Height of one operation, its label above its bar, px.
-const ROW: usize = 62;
-/// Percent of the width that the axis takes; the rest is for labels at its ends.
-const WIDE: f64 = 84.0;
+/// Height of one operation's bar with the instants below it, px.
+const HIGH: usize = 38;
+/// Percent of the width that the axis takes.
+const WIDE: f64 = 94.0;
 /// Beyond this ratio of the whole to its smallest part, the axis is not to scale.
 const MOST_RATIO: u64 = 40;
 
 /// Draws a witness.
 pub(crate) fn witness(witness: &Witness) -> String {
     let axis = Axis::of(witness);
-    let height = ROW * witness.evidence.len() + 8;
+    // By then the first of them was over, and the others could begin after it.
+    let end = witness
+        .evidence
+        .first()
+        .and_then(|first| first.interval().1);
+    let guide = end.map_or_else(String::new, |end| {
+        format!(
+            "<line class=\"guide\" x1=\"{0:.2}%\" x2=\"{0:.2}%\" y1=\"0\" y2=\"{HIGH}\"/>",
+            axis.at(end)
+        )
+    });
     let mut rows = String::new();
-    let mut text = String::new();
-    for (index, evidence) in witness.evidence.iter().enumerate() {
-        let top = ROW * index;
+    for evidence in &witness.evidence {
         let label = escape(&cut(&evidence.label(), 200));
-        let (from, until) = evidence.interval();
-        let (left, right) = (axis.at(from), until.map_or(100.0, |until| axis.at(until)));
-        let width = (right - left).max(0.4);
         let _ = write!(
             rows,
-            "<text x=\"0\" y=\"{}\">{label}</text>\
-             <rect class=\"{}\" x=\"{left:.2}%\" y=\"{}\" width=\"{width:.2}%\" height=\"14\" rx=\"2\"/>\
-             <text class=\"small\" x=\"{left:.2}%\" y=\"{}\">{}</text>",
-            top + 16,
-            class(evidence),
-            top + 24,
-            top + 52,
-            axis.name(from),
+            "<p>{label}</p>\n<svg role=\"img\" aria-label=\"{}\" width=\"100%\" height=\"{HIGH}\">{guide}{}</svg>\n",
+            spoken(&axis, evidence),
+            bar(&axis, evidence),
         );
-        if let Some(until) = until.filter(|until| *until > from) {
-            let _ = write!(
-                rows,
-                "<text class=\"small end\" x=\"{right:.2}%\" y=\"{}\" text-anchor=\"{}\">{}</text>",
-                top + 52,
-                if right - left > 30.0 { "end" } else { "start" },
-                if right - left > 30.0 {
-                    axis.name(until)
-                } else {
-                    format!("– {}", axis.name(until))
-                },
-            );
-        }
-        let _ = write!(text, "{label}; ");
     }
-    // A bar whose two labels would lie over one another has them one after the other.
     let scale = if axis.to_scale { "" } else { ", not to scale" };
     let first = milliseconds(i64::try_from(axis.first()).unwrap_or(i64::MAX));
     format!(
-        "<section id=\"witness\"><h2>What proves it</h2>\n<figure>\
-         <svg role=\"img\" aria-label=\"{text}\" width=\"100%\" height=\"{height}\">{rows}</svg>\n\
-         <figcaption>The operations that no order of generations explains: {}. Instants count from {first} ms of \
-         the run{scale}. <code>sed -n {}p</code> on the history prints them.</figcaption></figure></section>",
+        "<section id=\"witness\"><h2>What proves it</h2>\n<figure>\n{rows}\
+         <figcaption>No order of generations explains these: {}. Instants count from {first} ms of the run{scale}. \
+         <code>sed -n &#39;{}p&#39;</code> on the history prints them.</figcaption></figure></section>",
         escape(&witness.sentence),
         lines(witness),
     )
+}
+
+fn spoken(axis: &Axis, evidence: &Evidence) -> String {
+    let (from, until) = evidence.interval();
+    until.map_or_else(
+        || format!("from {}", axis.name(from)),
+        |until| format!("from {} to {}", axis.name(from), axis.name(until)),
+    )
+}
+
+fn bar(axis: &Axis, evidence: &Evidence) -> String {
+    let (from, until) = evidence.interval();
+    let (left, right) = (axis.at(from), until.map_or(100.0, |until| axis.at(until)));
+    let width = (right - left).max(0.4);
+    let mut bar = format!(
+        "<rect class=\"{}\" x=\"{left:.2}%\" y=\"4\" width=\"{width:.2}%\" height=\"14\" rx=\"2\"/>",
+        class(evidence)
+    );
+    let mut text = |at: f64, anchor: &str, what: &str| {
+        let _ = write!(
+            bar,
+            "<text x=\"{at:.2}%\" y=\"33\" text-anchor=\"{anchor}\">{what}</text>"
+        );
+    };
+    match until.filter(|until| *until > from) {
+        // Two names need room; where there is none, they are one.
+        Some(until) if width < 35.0 => {
+            let what = format!("{} to {}", axis.name(from), axis.name(until));
+            if left > 60.0 {
+                text(right, "end", &what);
+            } else {
+                text(left, "start", &what);
+            }
+        }
+        Some(until) => {
+            text(left, "start", &axis.name(from));
+            text(right, "end", &axis.name(until));
+        }
+        None => text(left, "start", &axis.name(from)),
+    }
+    bar
 }
 
 fn lines(witness: &Witness) -> String {
@@ -74,7 +99,7 @@ fn lines(witness: &Witness) -> String {
         .collect();
     lines.sort_unstable();
     let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
-    lines.join("p\\;")
+    lines.join("p;")
 }
 
 fn class(evidence: &Evidence) -> &'static str {

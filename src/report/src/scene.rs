@@ -46,13 +46,14 @@ pub(crate) struct Drawn {
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(certificate: &'a Certificate, span: Span) -> Self {
+        let requests = certificate.history.contents.requests;
         Self {
             certificate,
-            columns: Columns::new(Grid::over(span, columns::MOST)),
+            columns: Columns::new(Grid::for_requests(span, requests)),
             rows: Rows::new(certificate, span),
             marks: Marks::new(certificate),
             windows: Windows::new(certificate),
-            laid: Laid::new(certificate),
+            laid: Laid::new(certificate, span),
         }
     }
 

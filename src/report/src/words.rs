@@ -34,7 +34,7 @@ pub(crate) fn sentence(certificate: &Certificate) -> (&'static str, String) {
         Verdict::Holds => {
             let excused = match total.excused {
                 0 => String::new(),
-                some => format!(" ({} while a proxy was killed)", grouped(some)),
+                some => format!(" apart from {} while a proxy was killed", grouped(some)),
             };
             let lost = total.failed + total.timed_out - total.excused;
             let text = format!(
@@ -44,7 +44,7 @@ pub(crate) fn sentence(certificate: &Certificate) -> (&'static str, String) {
             );
             ("Holds", text)
         }
-        Verdict::Violated(witness) => {
+        Verdict::Violated(_) => {
             let broken: Vec<String> = [
                 (of(Rule::Stale), "stale answer", "stale answers"),
                 (of(Rule::Failed), "failed request", "failed requests"),
@@ -56,22 +56,15 @@ pub(crate) fn sentence(certificate: &Certificate) -> (&'static str, String) {
                 format!("{} {}", grouped(count), if count == 1 { one } else { more })
             })
             .collect();
-            let text = format!(
-                "{} among {}, {flips}: {}.",
-                broken.join(", "),
-                many(requests, "request"),
-                witness.sentence
-            );
+            let broken = broken.join(", ");
+            let text = format!("{broken} among {}, {flips}.", many(requests, "request"));
             ("Violated", text)
         }
-        Verdict::Inconclusive(reasons) => {
-            let more = match reasons.len().saturating_sub(1) {
-                0 => String::new(),
-                more => format!(" ({more} more below)"),
-            };
-            let first = reasons.first().map(String::as_str).unwrap_or_default();
-            let text =
-                format!("no rule was broken, but one could have been unseen: {first}{more}.");
+        Verdict::Inconclusive(_) => {
+            let text = format!(
+                "{}, {flips}, no rule broken, and no proof that none could have been.",
+                many(requests, "request")
+            );
             ("Inconclusive", text)
         }
     }
