@@ -8,13 +8,19 @@ function within_window(flip) {
   const requests = [];
   let at = flip.from;
   for (let index = 0; index < flip.requests.length; index += 4) {
-    at += flip.requests[index];
-    requests.push({ start: at, end: at + flip.requests[index + 1], proxy: flip.requests[index + 2], ...decode(flip.requests[index + 3]) });
+    at += flip.requests[index] * flip.unit;
+    requests.push({ start: at, end: at + flip.requests[index + 1] * flip.unit, proxy: flip.requests[index + 2], ...decode(flip.requests[index + 3]) });
   }
   // Those that broke a rule are in the marks, each with its line; the sample may hold some of them too.
   const marked = marks.filter((mark) => mark.end >= flip.from && mark.start <= flip.until && (flip.proxy === null || mark.proxy === flip.proxy));
   const plain = requests.filter((request) => !request.stale && !request.other);
-  const all = [...plain, ...marked].map((request) => ({ ...request, left: (request.start - flip.invoked) / 1000, right: (request.end - flip.invoked) / 1000 }));
+  const all = [...plain, ...marked].map((request) => ({
+    ...request,
+    left: (Math.max(request.start, flip.from) - flip.invoked) / 1000,
+    right: (Math.min(request.end, flip.until) - flip.invoked) / 1000,
+    early: request.start <= flip.from,
+    late: request.end >= flip.until,
+  }));
   all.sort((one, other) => one.left - other.left);
   return { all, plain: plain.length, marked: marked.length };
 }
@@ -79,7 +85,7 @@ function windowChart(flip) {
       const bar = all[index];
       const what = bar.answered ? `answered by ${bar.outcome}` : bar.outcome;
       const broke = bar.rules.length ? `, ${bar.rules.join(" and ")}, line ${bar.line} of the history` : "";
-      return `${ms(bar.left)} to ${ms(bar.right)}, ${proxyName(bar.proxy)}: ${what}${bar.overridden ? " by override" : ""}${broke} (${index + 1} of ${all.length} drawn).`;
+      return `${bar.early ? "before " : ""}${ms(bar.left)} to ${bar.late ? "after " : ""}${ms(bar.right)}, ${proxyName(bar.proxy)}: ${what}${bar.overridden ? " by override" : ""}${broke} (${index + 1} of ${all.length} drawn).`;
     },
     rows: () => [
       ["began", "ended", "proxy", "outcome", "broke"],

@@ -19,6 +19,9 @@ const EACH_IN_DETAIL: usize = 250;
 /// How many requests of all others together.
 const OF_THE_OTHERS: usize = 50_000;
 
+/// How finely a window is divided, at the least.
+const STEPS: u64 = 10_000;
+
 /// Start, duration (us), proxy, code.
 type Seen = (u64, u64, u32, u32);
 
@@ -89,9 +92,11 @@ struct DrawnWindow {
     until: u64,
     /// Answers by blue and by green that overlap the window: how many there were.
     answers: [u64; 2],
-    /// Those that are drawn, four numbers each: start (counted from the one before, the first from `from`, negative when it
-    /// began before that), duration, proxy, code.
-    requests: Vec<i64>,
+    /// How many us a step of the requests' instants is: finer than a screen can show.
+    unit: u64,
+    /// Those that are drawn, four numbers each: start in steps (counted from the one before, the first from `from`; a
+    /// request that began before that counts as begun then), duration in steps, proxy, code.
+    requests: Vec<u64>,
 }
 
 impl Windows {
@@ -177,11 +182,15 @@ fn drawn(window: Window, flip: &FlipSummary) -> DrawnWindow {
     let mut seen = window.blue.into_items();
     seen.extend(window.green.into_items());
     seen.sort_unstable();
-    let mut last = micros(window.view.from);
+    let (from, until) = (micros(window.view.from), micros(window.view.until));
+    let unit = (until - from).div_ceil(STEPS).max(1);
+    let step = |at: u64| at.saturating_sub(from) / unit;
+    let mut last = 0;
     let mut requests = Vec::with_capacity(4 * seen.len());
     for (start, duration, proxy, code) in seen {
-        requests.extend([signed(start) - signed(last), signed(duration)]);
-        requests.extend([i64::from(proxy), i64::from(code)]);
+        let end = step((start + duration).min(until + unit));
+        let start = step(start);
+        requests.extend([start - last, end - start, u64::from(proxy), u64::from(code)]);
         last = start;
     }
     DrawnWindow {
@@ -202,19 +211,16 @@ fn drawn(window: Window, flip: &FlipSummary) -> DrawnWindow {
         before: flip.before.map(quantiles),
         during: flip.during.map(quantiles),
         after: flip.after.map(quantiles),
-        from: micros(window.view.from),
-        until: micros(window.view.until),
+        from,
+        until,
         answers,
+        unit,
         requests,
     }
 }
 
 fn quantiles(latency: Latency) -> [u64; 3] {
     [latency.p50_ns, latency.p99_ns, latency.p999_ns].map(micros)
-}
-
-fn signed(us: u64) -> i64 {
-    i64::try_from(us).unwrap_or(i64::MAX)
 }
 
 /// Indices of the flips, worst first, no more than can be looked at.
@@ -252,9 +258,12 @@ fn views(certificate: &Certificate) -> Vec<(u32, View)> {
                 .max(1_000);
             let until = flip.invoked.saturating_add(lasted);
             let margin = lasted / 2;
+            // The last old answer may have begun before the push; it is shown unless it was long before.
+            let sooner = flip.last_old_ns.map_or(0, |ns| ns.min(0).unsigned_abs());
+            let ahead = margin.max((sooner + sooner / 8).min(4 * lasted));
             let view = View {
                 flip: *index,
-                from: (flip.invoked.saturating_sub(margin))
+                from: (flip.invoked.saturating_sub(ahead))
                     .max(before.map_or(0, |(_, flip)| flip.invoked)),
                 until: until.saturating_add(margin).min(after).max(flip.invoked),
                 invoked: flip.invoked,
