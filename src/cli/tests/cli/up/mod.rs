@@ -7,3 +7,4 @@ mod refused;
 mod restart;
 mod stage;
 mod story;
+mod systemd;

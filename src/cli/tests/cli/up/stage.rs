@@ -107,6 +107,11 @@ impl Up {
 
     /// Starts one, and waits for nothing.
     pub(super) fn launch(stage: &Stage, applications: &Applications, more: &[&str]) -> Self {
+        Self::spawn(Self::command(stage, applications, more))
+    }
+
+    /// The command that starts one.
+    pub(super) fn command(stage: &Stage, applications: &Applications, more: &[&str]) -> Command {
         let listen: &[&str] = if more.contains(&"--listen") {
             &[]
         } else {
@@ -117,7 +122,7 @@ impl Up {
             .args(applications.arguments())
             .args(listen)
             .args(more);
-        Self::spawn(command)
+        command
     }
 
     /// Starts one by this command, which has to say `-o jsonl`, and waits until it is ready.
