@@ -4,7 +4,7 @@ use crate::{failure::Exit, table::table};
 use cutover_checker::{Certificate, FlipSummary, Latency, Verdict};
 use cutover_history::Color;
 use std::cmp::Reverse;
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 /// The most rows of a table that somebody reads.
 const MOST_ROWS: usize = 40;
@@ -15,6 +15,23 @@ pub(crate) fn exit(verdict: &Verdict) -> Exit {
         Verdict::Holds => Exit::Good,
         Verdict::Violated(_) => Exit::Failed,
         Verdict::Inconclusive(_) => Exit::Environment,
+    }
+}
+
+/// What to do after a verdict on what `file` holds, drawn or not.
+pub(crate) fn next(verdict: &Verdict, file: &Path, page: Option<&Path>) -> String {
+    let file = file.display();
+    match (verdict, page) {
+        (_, Some(page)) => format!("open {} in a browser", page.display()),
+        (Verdict::Holds, None) => {
+            format!("`cutover check {file} --report DIR` judges it again, offline, and draws it")
+        }
+        (Verdict::Violated(_), None) => {
+            format!("`cutover check {file} --report DIR` draws the requests that prove it")
+        }
+        (Verdict::Inconclusive(_), None) => {
+            "mend what is named, or make a longer run: `cutover verify --help` has --flips and --rate".to_owned()
+        }
     }
 }
 

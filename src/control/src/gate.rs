@@ -276,18 +276,7 @@ pub(crate) fn modules(
     {
         refusals.push(Refusal::ModulesDiffer(shown));
     }
-    // A relative path is relative to Envoy's folder, which is that of the file where `init` or `up`
-    // wrote it; where it is another one, nothing is found and nothing concluded.
-    let Some(path) = document
-        .module()
-        .map(|path| target.path().with_file_name(path))
-    else {
-        return refusals;
-    };
-    let Some(file) = fs::read(&path)
-        .ok()
-        .and_then(|wasm| ModuleId::of_wasm(&wasm))
-    else {
+    let Some((path, file)) = module_on_disk(target, document) else {
         return refusals;
     };
     let others = running.filter(|(_, facts)| facts.stats.module != Some(file));
@@ -298,6 +287,18 @@ pub(crate) fn modules(
         file,
     }));
     refusals
+}
+
+/// The module that the configuration names, where it can be found and is one of Cutover's.
+pub(crate) fn module_on_disk(
+    target: &FileTarget,
+    document: &Document,
+) -> Option<(PathBuf, ModuleId)> {
+    // A relative path is relative to Envoy's folder, which is that of the file where `init` or `up`
+    // wrote it; where it is another one, nothing is found and nothing concluded.
+    let path = target.path().with_file_name(document.module()?);
+    let module = ModuleId::of_wasm(&fs::read(&path).ok()?)?;
+    Some((path, module))
 }
 
 /// Whether the journal knows of a switch of the service that another process has not ended yet.

@@ -1,7 +1,8 @@
 //! What the file says, what each proxy shows, and whether the two agree.
 
 use crate::{
-    Admin, AdminError, Document, FileTarget, FlipError, ModuleId, Seen, Stats, drift, service_of,
+    Admin, AdminError, Document, FileTarget, FlipError, ModuleId, Seen, Stats, drift, gate,
+    service_of,
 };
 use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
 use std::{
@@ -16,6 +17,8 @@ pub struct Status {
     pub plan: Plan,
     /// The file's `version_info`.
     pub version: Option<String>,
+    /// The module that the file names, where it can be found: what the next push would make Envoys load.
+    pub module: Option<ModuleId>,
     /// What each Envoy shows, in the order of the request.
     pub proxies: Vec<ProxyStatus>,
 }
@@ -191,6 +194,7 @@ pub async fn status(
     let proxies = futures_util::future::join_all(asked).await;
     Ok(Status {
         version: document.version_info().map(str::to_owned),
+        module: gate::module_on_disk(target, document).map(|(_, module)| module),
         plan,
         proxies,
     })

@@ -1,6 +1,6 @@
 //! What a watch waits for, and what is still missing.
 
-use crate::{Agreement, ProxyStatus, Status};
+use crate::{Agreement, ModuleId, ProxyStatus, Status};
 use cutover_core::{Color, RouteBy, Service};
 use std::{fmt, str::FromStr};
 
@@ -108,8 +108,11 @@ impl Until {
                     miss(admin, Some(service), why);
                 }
             }
-            if self == Self::Settled
-                && let Some(why) = drifts(proxy)
+            let wrong = [drifts(proxy), other_module(proxy, status.module)];
+            for why in wrong
+                .into_iter()
+                .flatten()
+                .filter(|_| self == Self::Settled)
             {
                 miss(admin, None, why);
             }
@@ -181,6 +184,16 @@ fn drifts(proxy: &ProxyStatus) -> Option<String> {
         "{} runs another configuration than the file: {first}{more}",
         proxy.admin
     ))
+}
+
+/// An Envoy that shows no module runs one that is too old to tell: then it is another one as well.
+fn other_module(proxy: &ProxyStatus, file: Option<ModuleId>) -> Option<String> {
+    let (file, admin) = (file?, proxy.admin);
+    match proxy.answer.as_ref().ok()?.stats.module {
+        Some(runs) if runs == file => None,
+        Some(runs) => Some(format!("{admin} runs module {runs}; the file names {file}")),
+        None => Some(format!("{admin} shows no module; the file names {file}")),
+    }
 }
 
 #[cfg(test)]

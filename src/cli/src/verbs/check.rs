@@ -55,7 +55,7 @@ impl Check {
                 .and_then(|reader| Judged::of(&name, reader))
                 .map_err(|invalid| not_a_history(&self.file, &invalid))?;
             let page = self.draw(&judged, &self.file)?;
-            return Ok(report(&judged.certificate, "history", "", page.as_deref()));
+            return Ok(self.report(&judged.certificate, "history", "", page.as_deref()));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| {
@@ -90,12 +90,7 @@ impl Check {
             "The certificate stands: {} gives the same again.\n\n",
             path.display()
         );
-        Ok(report(
-            &certificate,
-            "certificate",
-            &stands,
-            page.as_deref(),
-        ))
+        Ok(self.report(&certificate, "certificate", &stands, page.as_deref()))
     }
 
     fn draw(&self, judged: &Judged, history: &Path) -> Result<Option<PathBuf>, Failure> {
@@ -105,20 +100,26 @@ impl Check {
         picture::folder(folder)?;
         picture::draw(judged, history, folder).map(Some)
     }
-}
 
-fn report(certificate: &Certificate, kind: &str, head: &str, page: Option<&Path>) -> Report {
-    let exit = proof::exit(&certificate.verdict);
-    let mut json = as_json(certificate);
-    if let Some(object) = json.as_object_mut() {
-        object.insert("checked".to_owned(), kind.into());
-        if let Some(page) = page {
-            object.insert("report_file".to_owned(), page.display().to_string().into());
+    fn report(
+        &self,
+        certificate: &Certificate,
+        kind: &str,
+        head: &str,
+        page: Option<&Path>,
+    ) -> Report {
+        let exit = proof::exit(&certificate.verdict);
+        let mut json = as_json(certificate);
+        if let Some(object) = json.as_object_mut() {
+            object.insert("checked".to_owned(), kind.into());
+            if let Some(page) = page {
+                object.insert("report_file".to_owned(), page.display().to_string().into());
+            }
         }
+        let drawn = page.map_or_else(String::new, |page| format!("\nreport: {}", page.display()));
+        let text = format!("{head}{}{drawn}", proof::in_words(certificate));
+        Report::new(exit, text, json).next(proof::next(&certificate.verdict, &self.file, page))
     }
-    let page = page.map_or_else(String::new, |page| format!("\nreport: {}", page.display()));
-    let text = format!("{head}{}{page}", proof::in_words(certificate));
-    Report::new(exit, text, json)
 }
 
 /// A certificate as JSON.

@@ -186,7 +186,7 @@ impl Init {
             "active": active,
             "generation": generation,
         });
-        Report::good(text, json)
+        Report::good(text, json).next(format!("(cd {dir} && envoy -c envoy.yaml)"))
     }
 }
 

@@ -90,7 +90,22 @@ pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
         "paths": rule.paths(),
         "curl": curl,
     });
-    Ok(Report::good(format!("{validity}\n{curl}"), json))
+    // Such as `cutover preview green | sh` reads.
+    let report = Report::good(format!("{validity}\n{curl}"), json);
+    let report = Report {
+        next_mark: "# next: ",
+        ..report
+    };
+    let more = if plan.services().len() > 1 {
+        format!(" --service {name}")
+    } else {
+        String::new()
+    };
+    Ok(report.next(if color == service.switch().active {
+        format!("{color} has all traffic already: `cutover status` shows it")
+    } else {
+        format!("look at {color}, then `cutover flip {color}{more}`")
+    }))
 }
 
 /// A host that reaches the service; none where every host does.

@@ -24,9 +24,9 @@ Example:
   cutover status --watch -o jsonl | jq -c 'select(.event == \"changed\")'
 
 Columns: FILE tells whether the Envoy shows what the file says; ON BLUE and ON GREEN count the
-open requests and streams at a color; IGNORED counts pushes that were older than what the Envoy
-had, or of the same generation with another content; REFUSED counts files that it could not use;
-DRIFT counts where its configuration differs from the file beside the switch.
+open requests and streams at a color; DRIFT counts where its configuration differs from the file
+beside the switch; REFUSED counts files that it could not use; IGNORED counts pushes that were
+older than what the Envoy had, or of the same generation with another content.
 
 A watch shows what changes: in a terminal it draws anew, else it prints a line a change. --until
 ends it, and is one of: settled (every Envoy agrees with the file, without drift), blue, green,

@@ -24,6 +24,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     io::BufReader,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -120,11 +121,12 @@ impl Verify {
         let history = self.out.join("history.jsonl");
         let plan = self.plan(envoy, file, &history, seed);
 
-        let bar = Bar::new(self.flips, seed);
-        let signals = tokio::spawn(stop_on_signal(plan.stop.clone(), bar.0.clone()));
+        events.emit("started", json!({ "seed": seed, "flips": self.flips }), "");
+        let bar = Bar::new(self.flips, seed, events);
+        let signals = tokio::spawn(stop_on_signal(plan.stop.clone(), bar.shown.clone()));
         let outcome = cutover_harness::run(&plan, &bar).await;
         signals.abort();
-        bar.0.finish_and_clear();
+        bar.shown.finish_and_clear();
         let summary = outcome.map_err(failed)?;
         for trouble in &summary.troubles {
             let details = json!({ "trouble": trouble });
@@ -223,7 +225,7 @@ impl Verify {
             object.insert("interrupted".to_owned(), summary.interrupted.into());
             object.insert("troubles".to_owned(), summary.troubles.clone().into());
         }
-        Report::new(exit, text, json)
+        Report::new(exit, text, json).next(proof::next(&certificate.verdict, path, page))
     }
 }
 
@@ -287,17 +289,26 @@ async fn stop_on_signal(stop: CancellationToken, bar: ProgressBar) {
 }
 
 /// Shows a run on standard error; indicatif hides it where that is no terminal.
-struct Bar(ProgressBar);
+struct Bar {
+    shown: ProgressBar,
+    events: Events,
+    /// The flips of which an event told.
+    told: AtomicU32,
+}
 
 impl Bar {
-    fn new(flips: u32, seed: u64) -> Self {
+    fn new(flips: u32, seed: u64, events: &Events) -> Self {
         let bar = ProgressBar::new(u64::from(flips));
         let template = "{spinner} {bar:30} flip {pos}/{len}  {msg}  {elapsed}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(format!("seed {seed}"));
-        Self(bar)
+        Self {
+            shown: bar,
+            events: events.clone(),
+            told: AtomicU32::new(0),
+        }
     }
 }
 
@@ -310,11 +321,16 @@ impl Progress for Bar {
             Phase::Flip => "flip",
             Phase::Finishing => "finishing",
         };
-        self.0.set_position(u64::from(now.flips));
-        self.0.set_message(format!(
+        if self.told.swap(now.flips, Ordering::Relaxed) != now.flips {
+            let details =
+                json!({ "flips": now.flips, "requests": now.requests, "failed": now.failed });
+            self.events.emit("flipped", details, "");
+        }
+        self.shown.set_position(u64::from(now.flips));
+        self.shown.set_message(format!(
             "{phase}, {} requests, {} failed",
             now.requests, now.failed
         ));
-        self.0.tick();
+        self.shown.tick();
     }
 }

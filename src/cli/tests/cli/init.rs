@@ -47,13 +47,14 @@ fn init_tells_what_to_do_next() {
       cutover flip green
       cutover status
       cutover rollback
+    next: (cd e && envoy -c envoy.yaml)
     "#);
 }
 
 #[test]
 fn init_says_when_nobody_may_preview() {
     let ran = stage().run(&["init", "--wasm", "module.wasm", "--listen", "0.0.0.0:80"]);
-    assert_run!(ran, @r#"
+    assert_run!(ran, @"
     exit code: 0
     --- stdout
     Wrote ./envoy.yaml, ./cutover.json and ./cutover.wasm: blue is active.
@@ -70,7 +71,8 @@ fn init_says_when_nobody_may_preview() {
 
     Clients cannot reach green before the flip: Envoy listens beyond loopback, and no key was named.
     --override-key ID lets those in who have a token of `cutover preview`.
-    "#);
+    next: (cd . && envoy -c envoy.yaml)
+    ");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod reference;
 mod status;
 mod support;
 mod up;
+mod watch;
 
 /// Compares a run with its snapshot; what changes from run to run is named.
 #[macro_export]

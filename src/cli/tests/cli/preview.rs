@@ -20,30 +20,33 @@ fn preview(rule: &Value, arguments: &[&str], environment: &[(&str, &str)]) -> Ra
 
 #[test]
 fn an_unsigned_preview_is_the_bare_color() {
-    assert_run!(preview(&json!({"header": "x-color", "unsigned": true}), &["green"], &[]), @r#"
+    assert_run!(preview(&json!({"header": "x-color", "unsigned": true}), &["green"], &[]), @"
     exit code: 0
     --- stdout
     # reaches green of default; no signature is asked for
     curl -H 'x-color: green' http://127.0.0.1:10000
-    "#);
+    # next: look at green, then `cutover flip green`
+    ");
     let rule = json!({"cookie": "color", "unsigned": true, "paths": ["/shop/"]});
-    assert_run!(preview(&rule, &["green", "--url", "http://shop.example/"], &[]), @r#"
+    assert_run!(preview(&rule, &["green", "--url", "http://shop.example/"], &[]), @"
     exit code: 0
     --- stdout
     # reaches green of default; no signature is asked for
     curl -b 'color=green' http://shop.example/shop/
-    "#);
+    # next: look at green, then `cutover flip green`
+    ");
 }
 
 #[test]
 fn a_signed_preview_carries_a_token() {
     let rule = json!({"header": "x-color", "keys": ["k1", "k2"]});
-    assert_run!(preview(&rule, &["green"], &[KEY]), @r#"
+    assert_run!(preview(&rule, &["green"], &[KEY]), @"
     exit code: 0
     --- stdout
     # reaches green of default until [UNTIL]
     curl -H 'x-color: green.k1.[EXPIRY].[MAC]' http://127.0.0.1:10000
-    "#);
+    # next: look at green, then `cutover flip green`
+    ");
     assert_run!(preview(&rule, &["green", "--key", "k1", "--key-file", "k1.key", "-o", "json"], &[]), @r#"
     exit code: 0
     --- stdout
@@ -54,7 +57,7 @@ fn a_signed_preview_carries_a_token() {
       "exit_code": 0,
       "expires": "[UNTIL]",
       "header": "x-color",
-      "next": null,
+      "next": "look at green, then `cutover flip green`",
       "paths": [],
       "service": "default",
       "value": "green.k1.[EXPIRY].[MAC]"

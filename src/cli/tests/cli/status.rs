@@ -23,8 +23,8 @@ fn an_envoy_that_agrees_is_told_so() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION  MODULE  ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
-    [ENVOY-1]  1.40.0   -       blue    [GENERATION]  agrees  -        -         0        0        -
+    ENVOY            ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  blue    [GENERATION]  agrees  -        -         -      0        0        1.40.0   -
     next: `cutover flip green` switches all traffic to green
     ");
     assert_run!(stage.flip(&["status", "-o", "json"], &[&envoy]), @r#"
@@ -58,6 +58,7 @@ fn an_envoy_that_agrees_is_told_so() {
         }
       ],
       "exit_code": 0,
+      "module": null,
       "next": "`cutover flip green` switches all traffic to green",
       "services": [
         {
@@ -90,10 +91,10 @@ fn an_envoy_that_does_not_agree_is_told_how() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION  MODULE  ACTIVE  GENERATION        FILE      ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
-    [ENVOY-1]  1.40.0   -       green   1                 behind    -        -         0        0        -
-    [ENVOY-2]  1.40.0   -       green   9000000000000000  ahead     -        -         0        0        -
-    [ENVOY-3]  1.40.0   -       green   [GENERATION]     conflict  -        -         0        0        -
+    ENVOY            ACTIVE  GENERATION        FILE      ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  green   1                 behind    -        -         -      0        0        1.40.0   -
+    [ENVOY-2]  green   9000000000000000  ahead     -        -         -      0        0        1.40.0   -
+    [ENVOY-3]  green   [GENERATION]     conflict  -        -         -      0        0        1.40.0   -
 
     [ENVOY-1] shows green, generation 1; the file has blue, generation [GENERATION]
     [ENVOY-2] shows green, generation 9000000000000000; the file has blue, generation [GENERATION]
@@ -113,8 +114,8 @@ fn a_configuration_without_generation_is_per_worker() {
     SERVICE  ACTIVE  GENERATION  WRITTEN  BEFORE
     default  blue    per worker  -        -
 
-    ENVOY            VERSION  MODULE  ACTIVE  GENERATION  FILE        ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
-    [ENVOY-1]  1.40.0   -       blue    per worker  per worker  -        -         0        0        -
+    ENVOY            ACTIVE  GENERATION  FILE        ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  blue    per worker  per worker  -        -         -      0        0        1.40.0   -
     next: `cutover flip green` switches all traffic to green
     ");
 }
@@ -140,9 +141,9 @@ fn a_silent_envoy_is_told_beside_the_others() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            VERSION    MODULE  ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  IGNORED  REFUSED  DRIFT
-    [ADDRESS]  1.40.0     -       blue    [GENERATION]  agrees  -        -         0        0        -
-    127.0.0.1:9      no answer
+    ENVOY            ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ADDRESS]  blue    [GENERATION]  agrees  -        -         -      0        0        1.40.0   -
+    127.0.0.1:9      silent
 
     no answer from 127.0.0.1:9: Connection refused (os error 111)
     next: is the Envoy of 127.0.0.1:9 up? `cutover status --watch` tells when it is back

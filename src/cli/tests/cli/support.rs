@@ -188,7 +188,15 @@ impl Server {
 
     /// Answers `/stats` with the text that `stats` makes of the number of earlier questions.
     pub(crate) fn with(stats: impl Fn(usize) -> String + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(([127, 0, 0, 1], 0).into(), stats)
+    }
+
+    /// The same, at an address.
+    pub(crate) fn at(
+        address: SocketAddr,
+        stats: impl Fn(usize) -> String + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&over);
@@ -238,7 +246,7 @@ pub(crate) fn healthy(clusters: &[&str]) -> String {
     json!({ "cluster_statuses": clusters }).to_string()
 }
 
-fn shows(service: &str, generation: u64, active: u8) -> String {
+pub(crate) fn shows(service: &str, generation: u64, active: u8) -> String {
     let name = format!("wasmcustom.cutover.plugin.cutover.service.{service}");
     format!("{name}.active: {active}\n{name}.generation: {generation}\n")
 }

@@ -30,8 +30,10 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
         }
     }
     if !Until::Settled.missing(status, services).is_empty() {
-        return if status.modules().len() > 1 {
-            "give every Envoy the same module before the next flip".to_owned()
+        let modules = status.modules();
+        let file = status.module;
+        return if modules.len() > 1 || file.is_some_and(|file| modules != [file]) {
+            "give every Envoy the module that the file names, before the next flip".to_owned()
         } else {
             "`cutover flip` refuses while file and Envoy differ: put the file right, or push it with --force"
                 .to_owned()

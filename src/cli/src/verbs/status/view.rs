@@ -50,31 +50,32 @@ fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
 
 /// One row for each Envoy and service; which service is said where there are several.
 fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
+    // A narrow terminal cuts what stands at the end.
     let mut head = row([
         "ENVOY",
-        "VERSION",
-        "MODULE",
         "SERVICE",
         "ACTIVE",
         "GENERATION",
         "FILE",
         "ON BLUE",
         "ON GREEN",
-        "IGNORED",
-        "REFUSED",
         "DRIFT",
+        "REFUSED",
+        "IGNORED",
+        "VERSION",
+        "MODULE",
     ]);
     let one = services.len() == 1;
     let without_service = |row: &mut Vec<String>| {
         if one {
-            row.remove(3);
+            row.remove(1);
         }
     };
     without_service(&mut head);
     let mut rows = vec![head];
     for proxy in &seen.status.proxies {
         let Ok(answer) = &proxy.answer else {
-            rows.push(vec![proxy.admin.to_string(), "no answer".to_owned()]);
+            rows.push(vec![proxy.admin.to_string(), "silent".to_owned()]);
             continue;
         };
         for service in services {
@@ -88,23 +89,23 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
             };
             let mut row = vec![
                 proxy.admin.to_string(),
-                answer.version.clone(),
-                proxy
-                    .module()
-                    .map_or_else(dash, |module| module.to_string()),
                 service.name().to_owned(),
                 shows.seen.active.map_or("-", Color::as_str).to_owned(),
                 generation_cell(shows.seen.generation),
                 shows.agreement.as_str().to_owned(),
                 open(Color::Blue),
                 open(Color::Green),
-                (shows.seen.stale + shows.seen.conflict).to_string(),
-                answer.stats.update_rejected.to_string(),
                 match answer.drift.as_deref() {
                     None => dash(),
                     Some([]) => "none".to_owned(),
                     Some(paths) => paths.len().to_string(),
                 },
+                answer.stats.update_rejected.to_string(),
+                (shows.seen.stale + shows.seen.conflict).to_string(),
+                answer.version.clone(),
+                proxy
+                    .module()
+                    .map_or_else(dash, |module| module.to_string()),
             ];
             without_service(&mut row);
             rows.push(row);
@@ -149,6 +150,7 @@ pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
     json!({
         "target": format!("file:{}", seen.file),
         "version": status.version,
+        "module": status.module,
         "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
         "envoys": status.proxies.iter().map(|p| proxy_json(p, services)).collect::<Vec<_>>(),
         "wrong": missing.iter().map(|one| one.why.as_str()).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use crate::{
     failure::{Exit, Failure},
     output::{Events, Format, Report},
     screen::Screen,
+    signals,
 };
 use cutover_control::{FileTarget, Missing};
 use serde_json::{Value, json};
@@ -13,10 +14,7 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval, sleep_until},
-};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 /// How a watch ended.
 enum End {
@@ -72,7 +70,7 @@ fn is_starting(failure: Failure) -> Result<Vec<SocketAddr>, Failure> {
 
 impl Watch<'_> {
     async fn on(&mut self) -> Result<End, Failure> {
-        let [mut interrupt, mut terminate] = signals()?;
+        let interrupt = signals::interrupt()?;
         let mut ticks = interval(self.look.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Without a deadline it is far away.
@@ -86,8 +84,7 @@ impl Watch<'_> {
             };
             let met = tokio::select! {
                 biased;
-                _ = interrupt.recv() => return Ok(End::Stopped),
-                _ = terminate.recv() => return Ok(End::Stopped),
+                () = interrupt.raised() => return Ok(End::Stopped),
                 met = next => met?,
                 () = &mut deadline => return Ok(End::Deadline),
             };
@@ -223,12 +220,4 @@ impl Watch<'_> {
             }
         }
     }
-}
-
-fn signals() -> Result<[Signal; 2], Failure> {
-    let cannot = |error| Failure::environment(format!("signals cannot be waited for: {error}"));
-    Ok([
-        signal(SignalKind::interrupt()).map_err(cannot)?,
-        signal(SignalKind::terminate()).map_err(cannot)?,
-    ])
 }
