@@ -51,7 +51,7 @@ fn sums_of_columns_and_rows_are_the_totals_of_the_certificate() {
 /// Lines of the marks on the page that were convicted of a rule, by the bit of its number.
 fn marked(data: &Value, bit: u64) -> BTreeSet<u64> {
     let marks = data["marks"]["list"].as_array().unwrap();
-    let broke = |mark: &&Value| mark[3].as_u64().unwrap() / 16 & bit != 0;
+    let broke = |mark: &&Value| (mark[3].as_u64().unwrap() / 16) & bit != 0;
     marks
         .iter()
         .filter(broke)
