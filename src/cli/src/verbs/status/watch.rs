@@ -78,6 +78,8 @@ impl Watch<'_> {
         let deadline = sleep_until((self.begun + self.look.deadline.unwrap_or(far)).into());
         tokio::pin!(deadline);
         loop {
+            // Whatever the deadline, there is one look: else it could not say what is missing.
+            let has_looked = self.seen.is_some();
             let next = async {
                 ticks.tick().await;
                 self.once().await
@@ -86,7 +88,7 @@ impl Watch<'_> {
                 biased;
                 () = interrupt.raised() => return Ok(End::Stopped),
                 met = next => met?,
-                () = &mut deadline => return Ok(End::Deadline),
+                () = &mut deadline, if has_looked => return Ok(End::Deadline),
             };
             if met {
                 return Ok(End::Met);
