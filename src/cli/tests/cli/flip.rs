@@ -392,7 +392,7 @@ fn a_lock_that_is_held_is_refused_in_words() {
     exit code: 1
     --- stderr
     error: cutover.json is being changed by process [PID] of [USER]
-    hint: look with `cutover status`, then try again
+    hint: nothing was written; look with `cutover status`, then try again
     "#);
     drop(held);
     assert_eq!(
