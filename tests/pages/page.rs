@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// Marks, in comments directly before a block. Readers of the page do not see them.
 const MARKS: &str =
-    "not run: REASON, terminal NAME, keeps running, exits with CODE, recorded, needs docker";
+    "not run: REASON, terminal NAME, keeps running, exits with CODE, ends, recorded, needs docker";
 
 /// A page whose blocks follow the rules.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,9 +35,31 @@ pub(crate) struct Block {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) line: usize,
-    /// None: Ctrl-C to what runs in this terminal, `^C` on the page.
-    pub(crate) command: Option<String>,
+    pub(crate) act: Act,
     pub(crate) shown: Vec<String>,
+}
+
+/// What is done at a terminal.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A command, which may have several lines.
+    Type(String),
+    /// Ctrl-C to what runs, `^C` on the page.
+    #[default]
+    Interrupt,
+    /// Nothing, until what runs has ended.
+    Wait,
+}
+
+impl Act {
+    /// How many lines of the page it takes.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Type(command) => command.lines().count(),
+            Self::Interrupt => 1,
+            Self::Wait => 0,
+        }
+    }
 }
 
 /// Reads a page; all that breaks the rules is said, with its line.
@@ -119,6 +141,7 @@ fn mark(line: &str) -> Option<&str> {
         "terminal ",
         "keeps running",
         "exits with ",
+        "ends",
         "recorded",
         "needs docker",
     ];
@@ -140,6 +163,14 @@ fn block(line: usize, body: &[&str], marks: &[(usize, &str)]) -> Result<Block, S
         } else if let Some(code) = mark.strip_prefix("exits with ") {
             let bad = |_| format!("line {number}: `{code}` is no exit code\n");
             block.exits_with = Some(code.parse().map_err(bad)?);
+        } else if *mark == "ends" {
+            let act = Act::Wait;
+            let step = Step {
+                line: line + 1,
+                act,
+                shown: vec![],
+            };
+            block.steps.push(step);
         } else if *mark == "keeps running" {
             block.keeps_running = true;
         } else {
@@ -147,55 +178,34 @@ fn block(line: usize, body: &[&str], marks: &[(usize, &str)]) -> Result<Block, S
         }
     }
     let mut goes_on = false;
-    for (number, text) in body
-        .iter()
-        .enumerate()
-        .map(|(index, text)| (line + 1 + index, text))
-    {
+    for (text, number) in body.iter().zip(line + 1..) {
         let last = block.steps.last_mut();
-        match (text.strip_prefix("$ "), text.strip_prefix("> "), last) {
-            (
-                _,
-                _,
-                Some(Step {
-                    command: Some(command),
-                    ..
-                }),
-            ) if goes_on => {
+        let act = last.map(|step| (&mut step.act, &mut step.shown));
+        match (text.strip_prefix("$ "), text.strip_prefix("> "), act) {
+            (_, _, Some((Act::Type(command), _))) if goes_on => {
                 *command = format!("{command}\n{text}");
                 goes_on = text.ends_with('\\');
             }
             (Some(command), _, _) => {
                 goes_on = command.ends_with('\\');
-                let command = Some(command.to_owned());
+                let act = Act::Type(command.to_owned());
                 block.steps.push(Step {
                     line: number,
-                    command,
+                    act,
                     shown: vec![],
                 });
             }
-            (
-                _,
-                Some(more),
-                Some(Step {
-                    command: Some(command),
-                    shown,
-                    ..
-                }),
-            ) if shown.is_empty() => {
+            (_, Some(more), Some((Act::Type(command), shown))) if shown.is_empty() => {
                 *command = format!("{command}\n{more}");
             }
-            _ if *text == "^C" => {
-                block.steps.push(Step {
-                    line: number,
-                    ..Step::default()
-                });
-            }
-            (_, _, Some(step)) => step.shown.push((*text).to_owned()),
+            _ if *text == "^C" => block.steps.push(Step {
+                line: number,
+                ..Step::default()
+            }),
+            (_, _, Some((_, shown))) => shown.push((*text).to_owned()),
             (_, _, None) => {
-                return Err(format!(
-                    "line {number}: a block begins with `$ ` and a command\n"
-                ));
+                let problem = "a block begins with `$ ` and a command";
+                return Err(format!("line {number}: {problem}\n"));
             }
         }
     }
@@ -214,10 +224,7 @@ pub(crate) fn record(text: &str, page: &Page, screens: &[Vec<Vec<String>>]) -> S
     for (block, screens) in page.blocks.iter().zip(screens).rev() {
         let steps = block.steps.iter().zip(screens).rev();
         for (step, screen) in steps.skip(usize::from(block.keeps_running)) {
-            let typed = step
-                .command
-                .as_deref()
-                .map_or(1, |command| command.lines().count());
+            let typed = step.act.lines();
             let from = step.line - 1 + typed;
             lines.splice(from..from + step.shown.len(), screen.iter().cloned());
         }

@@ -1,7 +1,7 @@
 //! Types a page's commands, and compares what is shown with what the page says.
 
 use crate::compare::{begins, same, shows};
-use crate::page::{Block, Page, Step};
+use crate::page::{Act, Block, Page, Step};
 use crate::stage::Stage;
 use crate::terminal::{Seen, Terminal};
 use std::time::{Duration, Instant};
@@ -31,10 +31,14 @@ pub(crate) fn run(page: &Page, compare: bool) -> Result<Screens, String> {
         for (at, step) in block.steps.iter().enumerate() {
             let last = at + 1 == block.steps.len();
             let next = block.steps.get(at + 1);
-            let interrupted = next.is_some_and(|step| step.command.is_none());
+            let interrupted = next.is_some_and(|step| step.act == Act::Interrupt);
             let told = |(what, seen): (String, Seen)| {
-                let command = step.command.as_deref().unwrap_or("^C");
-                let mut lines = vec![format!("line {}: {what}\n    $ {command}", step.line)];
+                let act = match &step.act {
+                    Act::Type(command) => format!("$ {command}"),
+                    Act::Interrupt => "^C".to_owned(),
+                    Act::Wait => "(until it ends)".to_owned(),
+                };
+                let mut lines = vec![format!("line {}: {what}\n    {act}", step.line)];
                 lines.extend(seen.screen.iter().map(|line| format!("    {line}")));
                 lines.join("\n")
             };
@@ -64,13 +68,14 @@ fn play(
 ) -> Result<Seen, (String, Seen)> {
     let gone = |error| (format!("the terminal is gone: {error}"), Seen::default());
     let keeps_running = interrupted || block.keeps_running && last;
-    match &step.command {
-        Some(_) if terminal.busy => {
+    match &step.act {
+        Act::Type(_) if terminal.busy => {
             let problem = format!("something runs still in terminal {}", block.terminal);
             return Err((problem, Seen::default()));
         }
-        Some(command) => terminal.type_line(command).map_err(gone)?,
-        None => terminal.interrupt().map_err(gone)?,
+        Act::Type(command) => terminal.type_line(command).map_err(gone)?,
+        Act::Interrupt => terminal.interrupt().map_err(gone)?,
+        Act::Wait => {}
     }
     let deadline = Instant::now() + PATIENCE;
     let mut questions = step.shown.iter().filter_map(|line| question(line));
@@ -92,16 +97,22 @@ fn play(
         }
     };
     terminal.busy = seen.code.is_none();
-    if step.command.is_none() {
+    if step.act == Act::Interrupt {
+        // What draws in place draws over it.
         let pressed = seen.screen.iter().rposition(|line| line.starts_with("^C"));
-        seen.screen.drain(..=pressed.unwrap_or_default());
+        seen.screen.drain(..pressed.unwrap_or(0));
+        // Output goes on in the line in which the key was echoed.
+        if let Some(first) = seen.screen.first().and_then(|line| line.strip_prefix("^C")) {
+            let first = (!first.is_empty()).then(|| first.to_owned());
+            seen.screen.splice(..1, first);
+        }
     }
     let Some(code) = seen.code else {
         return Ok(seen);
     };
     terminal.next();
     let expected = if last { block.exits_with } else { None };
-    let expected = expected.or(step.command.is_some().then_some(0));
+    let expected = expected.or((step.act != Act::Interrupt).then_some(0));
     if keeps_running {
         Err((format!("it has ended, with {code}"), seen))
     } else if expected.is_some_and(|expected| expected != code) {

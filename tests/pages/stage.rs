@@ -12,6 +12,7 @@ use tempfile::TempDir;
 const FIRST_PROCESS: &str = r#"
 ip link set lo up || exit
 mount -t tmpfs tmpfs /dev/shm # Envoys of other pages have their shared memory there
+echo laptop >/proc/sys/kernel/hostname
 set -m # or what is started with & ignores Ctrl-C, and so does all that it starts
 for terminal in "$@"; do
   setsid --ctty --wait bash --noediting --noprofile --rcfile "$HOME/.bashrc" -i <>"$terminal" >&0 2>&0 &
@@ -42,7 +43,10 @@ impl Stage {
             .and_then(|()| link_programs(&programs))
             .and_then(|()| fs::write(home.join(".bashrc"), RC_FILE))
             .map_err(|error| format!("the page's folder cannot be made: {error}"))?;
-        let terminals = (0..terminals).map(|_| Terminal::open());
+        // As a reader has them.
+        let names = [(&checkout, "/home/you/cutover"), (&home, "/home/you")];
+        let names = names.map(|(path, name)| (path.display().to_string(), name));
+        let terminals = (0..terminals).map(|_| Terminal::open(names.to_vec()));
         let terminals: io::Result<Vec<_>> = terminals.collect();
         let terminals = terminals.map_err(|error| format!("no terminal can be made: {error}"))?;
         // Whatever becomes of the thread that started it, all that runs inside ends.
@@ -52,6 +56,7 @@ impl Stage {
             "unshare",
             "--map-root-user",
             "--pid",
+            "--uts",
             "--fork",
             "--kill-child",
         ]);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Tall enough that nothing of one command is ever scrolled away.
 const ROWS: u16 = 1000;
-const COLUMNS: u16 = 110;
+const COLUMNS: u16 = 132;
 
 /// What bash writes before a command's first output and after its last, and no terminal shows.
 const BEGINS: &[u8] = b"\x1b]133;C\x07";
@@ -29,6 +29,8 @@ pub(crate) struct Terminal {
     /// Where a process inside finds it.
     pub(crate) path: String,
     master: File,
+    /// Paths that differ from run to run, and what they are shown as.
+    names: Vec<(String, &'static str)>,
     came: Arc<Came>,
     /// A command runs in it, and the page has gone on.
     pub(crate) busy: bool,
@@ -53,7 +55,7 @@ pub(crate) struct Seen {
 
 impl Terminal {
     /// A terminal in which nothing runs yet.
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(names: Vec<(String, &'static str)>) -> io::Result<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
@@ -80,6 +82,7 @@ impl Terminal {
         Ok(Self {
             path,
             master,
+            names,
             came,
             busy: false,
             over: 0,
@@ -121,7 +124,12 @@ impl Terminal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         loop {
-            let seen = look(bytes.get(self.over..).unwrap_or_default());
+            let mut seen = look(bytes.get(self.over..).unwrap_or_default());
+            for line in &mut seen.screen {
+                for (path, name) in &self.names {
+                    *line = line.replace(path, name);
+                }
+            }
             if enough(&seen) {
                 return Ok(seen);
             }

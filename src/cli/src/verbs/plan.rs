@@ -55,7 +55,7 @@ impl Plan {
             force: false,
         };
         let outlooks = plan(&target, &request).await?;
-        Ok(report(outlooks, &request))
+        Ok(report(outlooks, request.aim))
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn foresee_one(
     request: &PlanRequest,
 ) -> Result<Report, Failure> {
     let outlook = one(target, request).await?;
-    Ok(report(vec![outlook], request))
+    Ok(report(vec![outlook], request.aim))
 }
 
 /// What a person has to see before they agree: the switch as it is, and the outlook; none where
@@ -97,13 +97,12 @@ async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, Flip
         .ok_or_else(|| FlipError::from(UnknownService::Several { known: vec![] }))
 }
 
-fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
-    let aim = request.aim;
+fn report(outlooks: Vec<Outlook>, aim: Aim) -> Report {
     let mut exit = Exit::Good;
     let (mut text, mut services) = (String::new(), vec![]);
     let mut next = None;
     let verb = if aim == Aim::Back { "rollback" } else { "flip" };
-    let has_name = request.service.is_some() || outlooks.len() > 1;
+    let several = outlooks.len() > 1;
     for mut outlook in outlooks {
         if !text.is_empty() {
             text.push('\n');
@@ -116,10 +115,7 @@ fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
         let step = match &obstacle {
             Some(failure) => {
                 let _ = writeln!(text, "a {verb} would fail: {}", failure.message);
-                let hint = failure.hint.as_deref().unwrap_or_default();
-                // Of a plan that goes without saying.
-                let hint = hint.strip_prefix("nothing was written; ").unwrap_or(hint);
-                hint.to_owned()
+                failure.hint.clone().unwrap_or_default()
             }
             None if outlook.after.is_none() => "nothing is to be done".to_owned(),
             None => {
@@ -128,7 +124,7 @@ fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
                     Aim::Back => String::new(),
                     Aim::To(_) | Aim::Other => format!(" {}", outlook.to),
                 };
-                let service = if has_name {
+                let service = if several {
                     format!(" --service {}", outlook.service)
                 } else {
                     String::new()

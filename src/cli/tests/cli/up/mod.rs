@@ -3,7 +3,6 @@
 mod drain;
 mod health;
 mod load;
-mod look;
 mod refused;
 mod restart;
 mod stage;
