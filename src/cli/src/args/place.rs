@@ -93,7 +93,13 @@ impl State {
     /// What another command has to be told to mean the same folder; nothing where it will anyway.
     pub(crate) fn to_say(&self) -> String {
         match (&self.state, self.named()) {
-            (Some(path), Named::CommandLine) => format!(" --state {}", path.display()),
+            (Some(path), Named::CommandLine) => {
+                // In another folder, too.
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let path = path.display().to_string();
+                let quote = if path.contains(' ') { "'" } else { "" };
+                format!(" --state {quote}{path}{quote}")
+            }
             _ => String::new(),
         }
     }

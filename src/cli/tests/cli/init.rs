@@ -170,3 +170,22 @@ fn what_cannot_be_a_module_or_an_address_is_refused() {
     error: text.wasm cannot be written: File exists (os error 17)
     "#);
 }
+
+#[test]
+fn health_is_checked_where_that_is_asked_for() {
+    let stage = stage();
+    let ran = stage.run(&["init", "plain", "--wasm", "module.wasm"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let ran = stage.run(&[
+        "init",
+        "checked",
+        "--wasm",
+        "module.wasm",
+        "--health",
+        "/healthz",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!stage.read("plain/envoy.yaml").contains("health_checks"));
+    let checks = stage.read("checked/envoy.yaml");
+    assert_eq!(checks.matches("path: \"/healthz\"").count(), 2);
+}

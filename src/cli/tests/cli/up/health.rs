@@ -1,6 +1,6 @@
 //! What an application that is down means for its clients.
 
-use super::stage::{Applications, Up, ask, flip, wait_for};
+use super::stage::{Applications, Up, ask, flip, in_another_shell, wait_for};
 use crate::support::Stage;
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -46,7 +46,7 @@ fn the_other_color_never_answers_for_one_that_is_down() {
         let answer = ask(up.listen);
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }
-    let back = super::stage::in_another_shell(&stage, &["rollback"]);
+    let back = in_another_shell(&stage, &["rollback"]);
     assert_eq!(back.code, Some(0), "{back}");
     assert_eq!(ask(up.listen), "blue");
 }
@@ -63,6 +63,50 @@ fn an_application_that_is_down_at_the_start_is_told_and_waited_for_by_nobody() {
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert_eq!(up.stop().status.code(), Some(0));
     }
+}
+
+#[test]
+fn a_flip_to_a_color_that_is_down_is_refused() {
+    let (stage, mut applications) = (Stage::new(), Applications::start());
+    let up = Up::start(&stage, &applications, &["--health", "/healthz"]);
+    applications.kill_green();
+    let mut refused = None;
+    // Until Envoy has found out a flip is made, and answered by a green that is down.
+    wait_for("a refusal", || {
+        let ran = in_another_shell(&stage, &["flip", "green", "--yes"]);
+        if ran.code == Some(0) {
+            let back = in_another_shell(&stage, &["rollback"]);
+            assert_eq!(back.code, Some(0), "{back}");
+        } else {
+            refused = Some(ran);
+        }
+        refused.is_some()
+    });
+    let refused = refused.unwrap();
+    assert!(
+        refused.stderr.contains("0 of 1 endpoint healthy"),
+        "{refused}"
+    );
+    assert_eq!(ask(up.listen), "blue");
+}
+
+#[test]
+fn who_gets_through_while_it_starts_is_answered() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let more = ["--health", "/healthz", "--listen", &address.to_string()];
+    let mut up = Up::launch(&stage, &applications, &more);
+    wait_for("an answer", || match ask(address).as_str() {
+        "blue" => true,
+        other => {
+            assert_eq!(other, "connection refused");
+            false
+        }
+    });
+    up.wait_until_ready();
+    assert_eq!(up.ready["blue"]["healthy"], true);
 }
 
 #[test]
