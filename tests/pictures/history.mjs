@@ -6,10 +6,10 @@ const MS = 1_000_000;
  * A run of `flips` flips, one every `pause` ms, with `requests` requests to each proxy in between. Of these the first `stale` are
  * decided by the generation before, though the new one was acknowledged, and the last `failed` fail.
  */
-export function history({ service = "shop", proxies = ["envoy-0", "envoy-1"], flips = 4, pause = 1000, requests = 500, stale = 0, failed = 0, weather = false }) {
+export function history({ service = "shop", proxies = ["envoy-0", "envoy-1"], flips = 4, pause = 1000, requests = 500, stale = 0, failed = 0, weather = false, scope = "proxy" }) {
   const lines = [{
     cutover_history: 1, seed: 7, started_at: "2025-11-21T10:00:00Z", versions: { cutover: "0.1.0", envoy: "1.40.0" },
-    module_sha256: "ab".repeat(32), service, scope: "proxy", window_ns: 20 * MS,
+    module_sha256: "ab".repeat(32), service, scope, window_ns: 20 * MS,
     proxies: proxies.map((name) => ({ name, workers: 2, listeners: 1 })), command: "cutover verify --seed 7",
   }];
   const color = (generation) => (generation % 2 ? "blue" : "green");

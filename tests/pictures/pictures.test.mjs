@@ -312,6 +312,15 @@ test("a page of a thousand flips is small, opens, and shows each of them", async
   await staleAnswersAreThere(path, certificate);
 });
 
+test("a fleet's flips are drawn over all its proxies", async () => {
+  const { path, certificate } = drawn("fleet", { scope: "fleet", stale: 2 });
+  await staleAnswersAreThere(path, certificate);
+  const page = await opened(path, {}, "#flip-3");
+  assert.equal(await text(page, "#window figcaption b"), "Flip 3, to green.");
+  assert.match(await text(page, ".kicker ~ h1"), /4 flips of 2 proxies together/);
+  await page.close();
+});
+
 test("one flip, and none, make a page", async () => {
   for (const flips of [1, 0]) {
     const page = await opened(drawn(`flips-${flips}`, { flips }).path);

@@ -35,12 +35,15 @@ function proxies() {
               const top = box.top + place * high;
               const middle = top + (high + head) / 2;
               const half = (high - head) / 2 - 3;
-              for (const [proxy, , start, end] of weather) {
+              for (const [proxy, kind, start, end] of weather) {
                 if (proxy !== row.proxy) continue;
+                const left = x(start / 1e6);
+                const width = Math.max(2, x(end / 1e6) - left);
                 ctx.fillStyle = ink.soft;
                 ctx.globalAlpha = 0.35;
-                ctx.fillRect(x(start / 1e6), top + head + 1, Math.max(2, x(end / 1e6) - x(start / 1e6)), high - head - 2);
+                ctx.fillRect(left, top + head + 1, width, high - head - 2);
                 ctx.globalAlpha = 1;
+                if (head && width > 6 * kind.length) label(ctx, kind, left + width - 3, top + 13, ink.quiet, "right");
               }
               for (let at = 0; at < cells.count; at++) {
                 const left = x(from(at));
