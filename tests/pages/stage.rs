@@ -52,21 +52,14 @@ impl Stage {
         // Whatever becomes of the thread that started it, all that runs inside ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
-        command.args([
-            "unshare",
-            "--map-root-user",
-            "--pid",
-            "--uts",
-            "--fork",
-            "--kill-child",
-        ]);
+        command.args(["unshare", "--pid", "--uts", "--fork", "--kill-child"]);
         let engine = ["DOCKER_HOST", "DOCKER_CONFIG"];
         let mut engine: Vec<_> = engine
             .iter()
             .filter_map(|name| Some((name, std::env::var_os(name)?)))
             .collect();
         if !docker {
-            command.arg("--net");
+            command.args(["--map-root-user", "--net"]);
             engine.clear();
         }
         command.args(["--mount-proc", "bash", "-c", FIRST_PROCESS, "terminals"]);
