@@ -103,6 +103,7 @@ fn links_between_pages_lead_somewhere() {
     let pages = ["README.md", "CONTRIBUTING.md"].map(|page| root.join(page));
     let docs = fs::read_dir(root.join("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
     for page in pages.into_iter().chain(docs) {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1) {

@@ -202,8 +202,12 @@ pub(crate) struct Preview {
     #[arg(long, value_name = "PATH")]
     pub(crate) key_file: Option<PathBuf>,
     /// What the curl line asks for
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10000")]
-    pub(crate) url: String,
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "What the curl line asks for [default: where `cutover up` listens, or http://127.0.0.1:10000]"
+    )]
+    pub(crate) url: Option<String>,
 }
 
 /// A color; a misspelled one gets a suggestion.

@@ -102,12 +102,16 @@ impl From<TargetError> for Failure {
                 Exit::Usage,
                 "name the file that it points to; a file from a ConfigMap is changed in Kubernetes",
             ),
-            TargetError::Locked { .. } => {
-                (Exit::Failed, "look with `cutover status`, then try again")
+            TargetError::Locked { .. } => (
+                Exit::Failed,
+                "nothing was written; look with `cutover status`, then try again",
+            ),
+            TargetError::Io { action: "read", .. } => {
+                (Exit::Environment, "look at its rights, and who runs this")
             }
             TargetError::Io { .. } => (
                 Exit::Environment,
-                "look at the rights and the space of the file's folder",
+                "nothing was written; look at the rights and the space of the file's folder",
             ),
             TargetError::Document { .. } => (
                 Exit::Usage,
@@ -191,8 +195,8 @@ impl From<FlipError> for Failure {
                 missing,
             } => Self::environment(message)
                 .hint(format!(
-                    "the Envoys take it without this command: `cutover wait --generation {}` waits on, \
-                     `cutover rollback` goes back",
+                    "an Envoy that reads the file takes it all the same: `cutover wait --generation {}` waits on, \
+                     `cutover rollback` undoes it",
                     written.generation
                 ))
                 .details(written_details(&written, &shown, &missing)),

@@ -119,6 +119,11 @@ impl Admin {
         }
     }
 
+    /// How long it waits for an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Whom it asks.
     pub fn address(&self) -> SocketAddr {
         self.address

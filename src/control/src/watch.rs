@@ -16,7 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long a refusal may be that of an earlier push which Envoy has only just come to.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long an Envoy may take for its last answer when the watch is told to stop.
+/// How long an Envoy may take for its last answer, after the deadline or when the watch is told to
+/// stop.
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// What proxies shall show.
@@ -201,8 +202,7 @@ async fn last_look(
     goal: &Goal,
     refusals_before: Option<u64>,
 ) -> Result<Shown, Unshown> {
-    let admin = admin.with_patience(LAST_LOOK);
-    one(&admin, goal, refusals_before, Instant::now()).await
+    one(admin, goal, refusals_before, Instant::now()).await
 }
 
 async fn one(
@@ -218,7 +218,10 @@ async fn one(
     let mut pause = SHORTEST_PAUSE;
     let mut refused_since = None;
     loop {
-        let why = match admin.stats(Some(&goal.service)).await {
+        // A silent Envoy must not hold up the deadline by much.
+        let left = until.saturating_duration_since(Instant::now());
+        let asked = admin.with_patience(admin.patience().min(left.max(LAST_LOOK)));
+        let why = match asked.stats(Some(&goal.service)).await {
             Err(error) => Why::Silent(error),
             Ok(stats) => {
                 let at = Instant::now();

@@ -175,6 +175,7 @@ function drawWindow(ctx, box, x, { flip, blue, green, none, above, between, line
     const flipped = at + mark.wide > box.right;
     label(ctx, lineName(mark), flipped ? box.right : at + 4, top, ink.text, flipped ? "right" : "left");
   }
+  if (flip.mixed > 0) label(ctx, `mixed ${ms(flip.mixed / 1000)}`, Math.min(x(flip.last_old / 1000) + 4, box.right - 90), box.bottom - 5, ink.alarm);
   ctx.font = `600 13px ${ink.font}`;
   label(ctx, "blue", box.left + 2, box.top + 12, ink.blueText);
   label(ctx, "green", box.left + 2, box.bottom - 5, ink.greenText);

@@ -256,7 +256,7 @@ fn report(flipped: &Flipped, events: &Events) -> Report {
                 "done: {service} is {active}, {envoys} generation {generation} after {:.0} ms",
                 milliseconds.unwrap_or_default().ceil(),
             ),
-            format!("cutover status shows the Envoys; cutover rollback goes back to {other}"),
+            format!("`cutover status` shows the Envoys; `cutover rollback` goes back to {other}"),
         ),
     };
     let before = State::from(&written.before);

@@ -48,7 +48,8 @@ impl History {
         });
         if chapters.is_empty() {
             let text = format!("no switch is noted in {path}");
-            return Ok(Report::good(text, json).next("cutover plan shows what a flip would change"));
+            return Ok(Report::good(text, json)
+                .next("`cutover plan COLOR` shows what a flip would change"));
         }
         let head = [
             "AT",
@@ -63,7 +64,7 @@ impl History {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(chapters.iter().map(row));
-        Ok(Report::good(table(&rows), json).next("cutover status shows what is true now"))
+        Ok(Report::good(table(&rows), json).next("`cutover status` shows what is true now"))
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Wait(wait) => wait_for(wait.run(events)),
         Verb::History(history) => history.run(),
         Verb::Explain(explain) => explain.run(),
-        Verb::Preview(preview) => preview::run(&preview),
+        Verb::Preview(preview) => wait_for(preview::run(&preview)),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),
         Verb::Completions(completions) => Ok(completions.run()),

@@ -55,7 +55,7 @@ impl Plan {
             force: false,
         };
         let outlooks = plan(&target, &request).await?;
-        Ok(report(outlooks, request.aim))
+        Ok(report(outlooks, &request))
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn foresee_one(
     request: &PlanRequest,
 ) -> Result<Report, Failure> {
     let outlook = one(target, request).await?;
-    Ok(report(vec![outlook], request.aim))
+    Ok(report(vec![outlook], request))
 }
 
 /// What a person has to see before they agree: the switch as it is, and the outlook; none where
@@ -97,12 +97,13 @@ async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, Flip
         .ok_or_else(|| FlipError::from(UnknownService::Several { known: vec![] }))
 }
 
-fn report(outlooks: Vec<Outlook>, aim: Aim) -> Report {
+fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
+    let aim = request.aim;
     let mut exit = Exit::Good;
     let (mut text, mut services) = (String::new(), vec![]);
     let mut next = None;
     let verb = if aim == Aim::Back { "rollback" } else { "flip" };
-    let several = outlooks.len() > 1;
+    let has_name = request.service.is_some() || outlooks.len() > 1;
     for mut outlook in outlooks {
         if !text.is_empty() {
             text.push('\n');
@@ -115,7 +116,10 @@ fn report(outlooks: Vec<Outlook>, aim: Aim) -> Report {
         let step = match &obstacle {
             Some(failure) => {
                 let _ = writeln!(text, "a {verb} would fail: {}", failure.message);
-                failure.hint.clone().unwrap_or_default()
+                let hint = failure.hint.as_deref().unwrap_or_default();
+                // Of a plan that goes without saying.
+                let hint = hint.strip_prefix("nothing was written; ").unwrap_or(hint);
+                hint.to_owned()
             }
             None if outlook.after.is_none() => "nothing is to be done".to_owned(),
             None => {
@@ -124,7 +128,7 @@ fn report(outlooks: Vec<Outlook>, aim: Aim) -> Report {
                     Aim::Back => String::new(),
                     Aim::To(_) | Aim::Other => format!(" {}", outlook.to),
                 };
-                let service = if several {
+                let service = if has_name {
                     format!(" --service {}", outlook.service)
                 } else {
                     String::new()

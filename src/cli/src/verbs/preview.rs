@@ -1,7 +1,7 @@
 //! `cutover preview`: the header that reaches a color before it has traffic.
 
 use crate::{args, failure::Failure, output::Report};
-use cutover_control::service_of;
+use cutover_control::{Admin, service_of};
 use cutover_core::token;
 use serde_json::json;
 use std::{env, fs, path::Path, time::SystemTime};
@@ -17,7 +17,7 @@ its time is over: to revoke it, take its key out of the configuration.
 
 Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";
 
-pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
+pub(crate) async fn run(preview: &args::Preview) -> Result<Report, Failure> {
     let document = preview.target.file()?.read()?;
     let plan = document.plan().map_err(cutover_control::FlipError::from)?;
     let service =
@@ -53,12 +53,13 @@ pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
             )
         }
     };
+    let url = url(preview).await;
     let path = rule
         .paths()
         .first()
-        .filter(|_| is_bare(&preview.url))
+        .filter(|_| is_bare(&url))
         .map_or("", String::as_str);
-    let url = format!("{}{path}", preview.url.trim_end_matches('/'));
+    let url = format!("{}{path}", url.trim_end_matches('/'));
     let host =
         host(service.hosts()).map(|host| format!("-H {} ", quoted(&format!("Host: {host}"))));
     let proof = match (rule.header(), rule.cookie()) {
@@ -106,6 +107,31 @@ pub(crate) fn run(preview: &args::Preview) -> Result<Report, Failure> {
     } else {
         format!("look at {color}, then `cutover flip {color}{more}`")
     }))
+}
+
+/// As it was named; else where the Envoy of the `up` that lives here listens, else where `init` lets
+/// one listen.
+async fn url(preview: &args::Preview) -> String {
+    if let Some(url) = &preview.url {
+        return url.clone();
+    }
+    let admin = preview
+        .target
+        .running()
+        .ok()
+        .flatten()
+        .and_then(|up| up.admin);
+    let listeners = match admin {
+        Some(admin) => Admin::new(admin).listeners().await.unwrap_or_default(),
+        None => vec![],
+    };
+    match listeners.first() {
+        Some((_, address)) if address.ip().is_unspecified() => {
+            format!("http://127.0.0.1:{}", address.port())
+        }
+        Some((_, address)) => format!("http://{address}"),
+        None => "http://127.0.0.1:10000".to_owned(),
+    }
 }
 
 /// A host that reaches the service; none where every host does.

@@ -13,7 +13,7 @@ use crate::{
 use clap::Args;
 use cutover_control::{FileTarget, Status, Until, status};
 use cutover_core::{Plan, Service};
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 const EXAMPLE: &str = "\
 Example:
@@ -80,7 +80,11 @@ impl Look {
         let exit = judge(&seen.status, &services);
         let mut text = view::text(&seen, &services);
         if seen.status.proxies.is_empty() {
-            text += "\nNo Envoy was named (--admin HOST:PORT): this is the file alone.\n";
+            let alone = match self.target.state_folder()? {
+                Some(folder) => format!("no `cutover up` runs on {}", folder.path().display()),
+                None => "no Envoy was named (--admin HOST:PORT)".to_owned(),
+            };
+            let _ = write!(text, "\nThis is the file alone: {alone}.\n");
         }
         let report = Report::new(exit, text, view::json(&seen, &services));
         Ok(report.next(next::step(&seen.status, &services)))

@@ -101,7 +101,7 @@ fn judge(landing: &Landing) -> Result<Report, Failure> {
         } else {
             text
         };
-        return Ok(Report::good(text, details).next("cutover status shows them"));
+        return Ok(Report::good(text, details).next("`cutover status` shows them"));
     }
     let reasons: Vec<_> = landing.missing.iter().map(ToString::to_string).collect();
     let before = if landing.interrupted {

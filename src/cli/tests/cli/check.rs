@@ -293,3 +293,54 @@ fn a_verify_without_an_envoy_says_where_one_comes_from() {
     For more information, try '--help'.
     "#);
 }
+
+#[test]
+fn a_report_is_drawn_where_it_was_asked_for() {
+    let stage = stage(&good());
+    for file in ["history.jsonl", "certificate.json"] {
+        let ran = stage.run(&["check", file, "--report", "pictures/new"]);
+        assert_eq!(ran.code, Some(0));
+        let told = "verdict: holds\nreport: pictures/new/report.html\n\
+                    next: open pictures/new/report.html in a browser\n";
+        assert!(ran.stdout.ends_with(told), "{}", ran.stdout);
+        let page = stage.read("pictures/new/report.html");
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        fs::remove_dir_all(stage.path("pictures")).unwrap();
+    }
+    let asked = ["check", "history.jsonl", "--report", ".", "-o", "json"];
+    assert_eq!(stage.run(&asked).json()["report_file"], "./report.html");
+}
+
+#[test]
+fn what_cannot_be_drawn_is_said_and_leaves_no_page() {
+    let stage = stage(&good());
+    stage.write("file", "");
+    assert_run!(stage.run(&["check", "history.jsonl", "--report", "file"]), @r"
+    exit code: 3
+    --- stderr
+    error: file cannot be written: File exists (os error 17)
+    hint: --report DIR names another folder
+    ");
+    stage.write("module.wasm", "\0asm\u{1}\0\0\0");
+    let verify = [
+        "verify",
+        "--envoy",
+        "file",
+        "--wasm",
+        "module.wasm",
+        "--report",
+        "file",
+    ];
+    assert_run!(stage.run(&verify), @r"
+    exit code: 3
+    --- stderr
+    error: file cannot be written: File exists (os error 17)
+    hint: --report DIR names another folder
+    ");
+    let certificate = stage.read("certificate.json");
+    let other = certificate.replace("\"stale\": 0", "\"stale\": 1");
+    stage.write("certificate.json", &other);
+    let refused = stage.run(&["check", "certificate.json", "--report", "pictures"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(!stage.path("pictures").exists());
+}

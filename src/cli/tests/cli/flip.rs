@@ -26,12 +26,12 @@ fn stage() -> (Stage, Server) {
 fn a_flip_is_done_when_every_envoy_shows_it() {
     let (stage, envoy) = stage();
     let second = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy, &second]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy, &second]), @"
     exit code: 0
     --- stdout
     done: default is green, 2 Envoys show generation [GENERATION] after [TIME] ms
-    next: cutover status shows the Envoys; cutover rollback goes back to blue
-    "#);
+    next: `cutover status` shows the Envoys; `cutover rollback` goes back to blue
+    ");
     let after = stage.configuration();
     let generation = after["generation"].as_u64().unwrap();
     assert!(generation > 1_600_000_000_000);
@@ -67,7 +67,7 @@ fn a_rollback_goes_to_the_color_before() {
       "exit_code": 0,
       "generation": [GENERATION],
       "milliseconds": "[TIME]",
-      "next": "cutover status shows the Envoys; cutover rollback goes back to green",
+      "next": "`cutover status` shows the Envoys; `cutover rollback` goes back to green",
       "service": "default",
       "shown": [
         "[ENVOY-1]"
@@ -392,7 +392,7 @@ fn a_lock_that_is_held_is_refused_in_words() {
     exit code: 1
     --- stderr
     error: cutover.json is being changed by process [PID] of [USER]
-    hint: look with `cutover status`, then try again
+    hint: nothing was written; look with `cutover status`, then try again
     "#);
     drop(held);
     assert_eq!(

@@ -9,19 +9,24 @@ mod check;
 mod completions;
 mod explain;
 mod flip;
+mod gates;
 mod help;
 mod init;
 mod lint;
 mod man;
 mod output;
 mod place;
+mod plan;
 mod preview;
 mod real_envoy;
 mod reference;
 mod status;
+mod stopped;
 mod support;
 mod up;
+mod wait;
 mod watch;
+mod wrong_input;
 
 /// Compares a run with its snapshot; what changes from run to run is named.
 #[macro_export]
@@ -34,6 +39,8 @@ macro_rules! assert_run {
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[WRITTEN]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[UNTIL]"),
             (r"\.\d{10}\.[0-9a-f]{64}", ".[EXPIRY].[MAC]"),
+            (r"BY +VERB", "BY VERB"),
+            (r"[\w.()-]+@[\w.-]+ +", "[USER]@[HOST] "),
             (r"process \d+ of \S+", "process [PID] of [USER]"),
             (r"process \d+", "process [PID]"),
             (r"127\.0\.0\.1:[3-6]\d{4}\b", "[ADDRESS]"),

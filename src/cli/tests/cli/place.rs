@@ -62,7 +62,7 @@ fn a_file_in_the_folder_of_an_up_that_lives_means_its_envoy() {
     agrees(&status(&stage, &["-t", "file:state/cutover.json"], &[]));
     drop(up);
     let ran = status(&stage, &["-t", "file:state/cutover.json"], &[]);
-    assert!(ran.stdout.contains("No Envoy was named"), "{ran}");
+    assert!(ran.stdout.contains("no Envoy was named"), "{ran}");
 }
 
 #[test]

@@ -264,3 +264,47 @@ fn a_configuration_that_only_the_filter_can_refuse_is_told_as_refused() {
     proxied.done(&["flip", "--yes", "green", "--force"]);
     assert_eq!(proxied.ask(""), "green");
 }
+
+#[test]
+fn drift_and_another_module_are_told_and_are_no_agreement() {
+    let proxied = Proxied::start(&[], |_| ());
+    let other = Proxied::start(&[], |stage| {
+        fs::copy(
+            cutover_tests::broken_module("decides-twice"),
+            stage.path("envoy/cutover.wasm"),
+        )
+        .unwrap();
+    });
+    let status = proxied.run(&["status"]);
+    assert_eq!(status.code, Some(0), "{status}");
+    let both = format!("{},{}", proxied.admin, other.admin);
+    let status = proxied.run(&["status", "--admin", &both]);
+    assert_eq!(status.code, Some(1), "{status}");
+    assert!(
+        status
+            .stdout
+            .contains("the Envoys run different modules: 0.1.0 ("),
+        "{status}"
+    );
+    assert!(
+        status
+            .stdout
+            .contains(&format!("{} runs module 0.1.0 (", other.admin)),
+        "{status}"
+    );
+
+    // Written in its place, and not renamed to it: Envoy does not read it.
+    let file = proxied.stage.read("envoy/cutover.json");
+    let changed = file.replace("x-cutover-override", "x-preview");
+    assert_ne!(changed, file);
+    proxied.stage.write("envoy/cutover.json", &changed);
+    let status = proxied.run(&["status"]);
+    assert_eq!(status.code, Some(1), "{status}");
+    let expect = "runs another configuration than the file: configuration.override.header";
+    assert!(status.stdout.contains(expect), "{status}");
+    let json = proxied.run(&["status", "-o", "json"]).json();
+    assert_eq!(
+        json["envoys"][0]["drift"][0],
+        "configuration.override.header"
+    );
+}

@@ -159,7 +159,7 @@ fn without_an_envoy_the_file_alone_is_shown() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    No Envoy was named (--admin HOST:PORT): this is the file alone.
+    This is the file alone: no Envoy was named (--admin HOST:PORT).
     next: name the Envoys with --admin HOST:PORT, or start one with `cutover up`
     ");
     assert_run!(stage().run(&["status", "-t", "none.json", "-o", "json"]), @r#"

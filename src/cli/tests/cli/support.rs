@@ -4,16 +4,18 @@ use cutover_control::{Document, ResourceOptions, resource};
 use serde_json::{Value, json};
 use std::{
     ffi::OsStr,
-    fmt, fs,
-    io::{BufRead as _, BufReader, Write as _},
+    fmt::{self, Write as _},
+    fs,
+    io::{BufRead as _, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -86,6 +88,11 @@ impl Stage {
             .envs(environment.iter().copied())
             .output()
             .unwrap();
+        self.ran(output)
+    }
+
+    /// What came of a run that was started by [`command`](Self::command).
+    pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: Vec<u8>| {
             // The folder's real name is another one each time.
             let folder = self.folder.path().to_string_lossy().into_owned();
@@ -100,24 +107,36 @@ impl Stage {
 
     /// Flips `cutover.json`, asking these Envoys.
     pub(crate) fn flip(&self, arguments: &[&str], envoys: &[&Server]) -> Ran {
+        let output = self.to_flip(arguments, envoys).output().unwrap();
+        self.ran(output).naming(envoys)
+    }
+
+    /// The same, ready to be started.
+    pub(crate) fn to_flip(&self, arguments: &[&str], envoys: &[&Server]) -> Command {
         let admins: Vec<_> = envoys
             .iter()
             .map(|envoy| envoy.address.to_string())
             .collect();
-        let environment = [
-            ("CUTOVER_TARGET", "file:cutover.json"),
-            ("CUTOVER_ADMIN", &admins.join(",")),
-        ];
-        let mut ran = self.run_with(arguments, &environment);
-        for (admin, name) in admins.iter().zip(["[ENVOY-1]", "[ENVOY-2]", "[ENVOY-3]"]) {
-            ran.stdout = ran.stdout.replace(admin, name);
-            ran.stderr = ran.stderr.replace(admin, name);
+        let mut command = self.command(arguments);
+        command.env("CUTOVER_TARGET", "file:cutover.json");
+        if !admins.is_empty() {
+            command.env("CUTOVER_ADMIN", admins.join(","));
         }
-        ran
+        command
     }
 }
 
 impl Ran {
+    /// The same with names for the Envoys, whose ports are others each time.
+    pub(crate) fn naming(mut self, envoys: &[&Server]) -> Self {
+        for (envoy, name) in envoys.iter().zip(["[ENVOY-1]", "[ENVOY-2]", "[ENVOY-3]"]) {
+            let admin = envoy.address.to_string();
+            self.stdout = self.stdout.replace(&admin, name);
+            self.stderr = self.stderr.replace(&admin, name);
+        }
+        self
+    }
+
     /// Standard output as one JSON value.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
@@ -133,6 +152,16 @@ impl fmt::Display for Ran {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits for a condition, not for a time.
+#[track_caller]
+pub(crate) fn until(what: &str, is_true: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_true() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+        thread::yield_now();
     }
 }
 
@@ -196,27 +225,77 @@ impl Server {
         address: SocketAddr,
         stats: impl Fn(usize) -> String + Send + 'static,
     ) -> Self {
+        let looks = AtomicUsize::new(0);
+        let body = move |path: &str| match path {
+            "/server_info" => r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#.to_owned(),
+            "/clusters" => clusters(&[("a", true), ("b", true)]),
+            // It was given nothing, so that no flip can change too much of it.
+            "/config_dump" => "{}".to_owned(),
+            _ => stats(looks.fetch_add(1, Ordering::Relaxed)),
+        };
+        Self::serving(address, move |stream, _| {
+            let _ = answer(&stream, &body);
+        })
+    }
+
+    /// Runs this file, with these clusters and these further stats.
+    pub(crate) fn running(file: &str, own: &'static [(&str, bool)], stats: &str) -> Self {
+        let document: Value = serde_json::from_str(file).unwrap();
+        let version = document.get("version_info").unwrap();
+        let resource = document.pointer("/resources/0").unwrap();
+        let dump = json!({ "configs": [{ "version_info": version, "ecds_filter": resource }] });
+        let dump = dump.to_string();
+        let plan = Document::parse(file.as_bytes()).unwrap().plan().unwrap();
+        let mut stats = stats.to_owned();
+        for service in plan.services() {
+            let switch = service.switch();
+            let generation = switch.generation.map_or(0, cutover_core::Generation::get);
+            stats += &shows(service.name(), generation, switch.active.number());
+        }
+        let ecds = "extension_config_discovery.http_filter.cutover.version_text";
+        if !stats.contains(ecds) {
+            writeln!(stats, "{ecds}: {version}").unwrap();
+        }
+        Self::answering(move |path| match path {
+            "/clusters" => clusters(own),
+            "/config_dump" => dump.clone(),
+            _ => stats.clone(),
+        })
+    }
+
+    /// Takes connections and says nothing, as a stopped Envoy; `asked` is set by the first one.
+    pub(crate) fn silent(asked: &Arc<AtomicBool>) -> Self {
+        let asked = Arc::clone(asked);
+        Self::serving(([127, 0, 0, 1], 0).into(), move |stream, held| {
+            asked.store(true, Ordering::Relaxed);
+            held.push(stream);
+        })
+    }
+
+    /// Answers each path.
+    pub(crate) fn answering(body: impl Fn(&str) -> String + Send + 'static) -> Self {
+        Self::serving(([127, 0, 0, 1], 0).into(), move |stream, _| {
+            let _ = answer(&stream, &body);
+        })
+    }
+
+    fn serving(
+        address: SocketAddr,
+        serve: impl Fn(TcpStream, &mut Vec<TcpStream>) + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&over);
         let thread = thread::spawn(move || {
-            let looks = AtomicUsize::new(0);
+            let mut held = vec![];
             for stream in listener.incoming() {
                 if until.load(Ordering::Relaxed) {
                     return;
                 }
-                let _ = stream.and_then(|stream| {
-                    answer(&stream, |path| match path {
-                        "/server_info" => {
-                            r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#.to_owned()
-                        }
-                        "/clusters" => healthy(&["a", "b"]),
-                        // It was given nothing, so that no flip can change too much of it.
-                        "/config_dump" => "{}".to_owned(),
-                        _ => stats(looks.fetch_add(1, Ordering::Relaxed)),
-                    })
-                });
+                if let Ok(stream) = stream {
+                    serve(stream, &mut held);
+                }
             }
         });
         Self {
@@ -235,11 +314,12 @@ impl Drop for Server {
     }
 }
 
-/// Clusters with one healthy endpoint each, as `/clusters?format=json` has them.
-pub(crate) fn healthy(clusters: &[&str]) -> String {
-    let cluster = |name: &&str| {
+/// Clusters with one endpoint each, healthy or not, as `/clusters?format=json` has them.
+fn clusters(clusters: &[(&str, bool)]) -> String {
+    let cluster = |(name, healthy): &(&str, bool)| {
         let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 80 } });
-        let health = json!({ "eds_health_status": "HEALTHY" });
+        let health =
+            json!({ "failed_active_health_check": !healthy, "eds_health_status": "HEALTHY" });
         json!({ "name": name, "host_statuses": [{ "address": address, "health_status": health }] })
     };
     let clusters: Vec<_> = clusters.iter().map(cluster).collect();

@@ -237,6 +237,8 @@ async fn end(
     let noted = spawn_blocking(move || journal.append(&ended)).await;
     if let Ok(Err(error)) = noted {
         written.warnings.push(error.to_string());
+        // The same as at the beginning is told once.
+        written.warnings.dedup();
     }
     let written_box = |written| Box::new(written);
     match kind {

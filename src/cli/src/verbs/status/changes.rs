@@ -94,7 +94,14 @@ impl Told {
             Some(None) => ("back", &nothing, "is back: "),
             Some(Some(known)) => ("changed", known, ""),
         };
-        let now = facts(proxy, services);
+        let mut now = facts(proxy, services);
+        // What cannot be known for a moment is as it was: the streams of the color that is active, the
+        // drift while a push is on its way.
+        for (what, is) in known {
+            if now.iter().all(|(one, _)| one != what) {
+                now.push((what.clone(), is.clone()));
+            }
+        }
         let changes = changes(known, &now);
         if event != "changed" || !changes.is_empty() {
             let envoy = proxy_json(proxy, services);

@@ -17,10 +17,10 @@ use std::{
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// A stream of events through Envoy, of which the first has come.
-struct Events(BufReader<TcpStream>);
+pub(super) struct Events(BufReader<TcpStream>);
 
 impl Events {
-    fn open(address: SocketAddr, count: u32, every: u32) -> Self {
+    pub(super) fn open(address: SocketAddr, count: u32, every: u32) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let path = format!("/sse?count={count}&every={every}");

@@ -3,6 +3,7 @@
 mod drain;
 mod health;
 mod load;
+mod look;
 mod refused;
 mod restart;
 mod stage;

@@ -13,6 +13,12 @@ fn a_release_by_hand_loses_no_request() {
     let up = Up::start(&stage, &applications, &["--health", "/healthz"]);
     assert_eq!(up.ready["services"][0]["active"], "blue");
     assert_eq!(up.ready["blue"]["healthy"], true);
+    let preview = in_another_shell(&stage, &["preview", "green", "-o", "json"]);
+    let url = format!(" http://{}", up.listen);
+    assert!(
+        preview.json()["curl"].as_str().unwrap().ends_with(&url),
+        "{preview}"
+    );
     let load = Load::start(up.listen, 4, Duration::from_millis(1));
     load.wait_for(50);
     flip(&stage, "green");
