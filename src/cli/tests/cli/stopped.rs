@@ -59,12 +59,12 @@ fn before_the_write_nothing_is_written() {
         }
     }
     assert_eq!(stage.read("cutover.json"), before);
-    assert_run!(stage.flip(&["history"], &[]), @r#"
+    assert_run!(stage.flip(&["history"], &[]), @"
     exit code: 0
     --- stdout
     no switch is noted in cutover.json.journal
-    next: cutover plan shows what a flip would change
-    "#);
+    next: `cutover plan COLOR` shows what a flip would change
+    ");
 }
 
 #[test]
@@ -88,13 +88,13 @@ fn after_the_write_it_says_which_envoys_show_it() {
     error: interrupted: generation [GENERATION] (green) is written, and 1 of 2 Envoys shows it ([ENVOY-1]); missing: [ENVOY-2] shows generation 1 (blue)
     hint: an Envoy that reads the file takes it all the same: `cutover wait --generation [GENERATION]` waits on, `cutover rollback` undoes it
     "#);
-    assert_run!(stage.flip(&["history"], &[]).naming(&[&follows, &stuck]), @r#"
+    assert_run!(stage.flip(&["history"], &[]).naming(&[&follows, &stuck]), @"
     exit code: 0
     --- stdout
     AT                    BY VERB  SERVICE  FROM  TO     GENERATION     OUTCOME                                          REASON
     [WRITTEN]  [USER]@[HOST] flip  default  blue  green  [GENERATION]  interrupted: on 1 of 2, missing [ENVOY-2]  release 12
-    next: cutover status shows what is true now
-    "#);
+    next: `cutover status` shows what is true now
+    ");
     let back = ["rollback", "--deadline", "5m", "-o", "json"];
     let ran = stopped_after_the_write(&stage, &back, Signal::TERM, &[&stuck]);
     assert_run!(ran, @r#"
@@ -148,13 +148,13 @@ fn a_command_that_was_killed_is_unknown_to_history_and_stands_in_nobody_s_way() 
     let flip = ["flip", "--yes", "green", "--deadline", "5m"];
     let ran = stopped_after_the_write(&stage, &flip, Signal::KILL, &[&stuck]);
     assert_eq!(ran.code, None, "{ran}");
-    assert_run!(stage.flip(&["history"], &[]), @r#"
+    assert_run!(stage.flip(&["history"], &[]), @"
     exit code: 0
     --- stdout
     AT                    BY VERB  SERVICE  FROM  TO     GENERATION     OUTCOME                                                  REASON
     [WRITTEN]  [USER]@[HOST] flip  default  blue  green  [GENERATION]  unknown: the process died; the file has that generation
-    next: cutover status shows what is true now
-    "#);
+    next: `cutover status` shows what is true now
+    ");
     let follows = Server::following(&stage.path("cutover.json"));
     let ran = stage.flip(&["flip", "--yes", "blue"], &[&follows]);
     assert_eq!(ran.code, Some(0), "{ran}");

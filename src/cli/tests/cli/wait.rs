@@ -15,12 +15,12 @@ fn stage() -> (Stage, Server) {
 fn a_generation_that_every_envoy_shows_has_landed() {
     let (stage, envoy) = stage();
     let second = Server::stuck(7, 1);
-    assert_run!(stage.flip(&["wait"], &[&envoy, &second]), @r#"
+    assert_run!(stage.flip(&["wait"], &[&envoy, &second]), @"
     exit code: 0
     --- stdout
     landed: 2 Envoys show generation 7 (blue) of default
-    next: cutover status shows them
-    "#);
+    next: `cutover status` shows them
+    ");
     assert_run!(stage.flip(&["wait", "--generation", "7", "-o", "json"], &[&envoy]), @r#"
     exit code: 0
     --- stdout
@@ -30,7 +30,7 @@ fn a_generation_that_every_envoy_shows_has_landed() {
       "generation": 7,
       "milliseconds": "[TIME]",
       "missing": [],
-      "next": "cutover status shows them",
+      "next": "`cutover status` shows them",
       "service": "default",
       "shown": [
         "[ENVOY-1]"

@@ -327,14 +327,14 @@ fn a_clock_in_the_past() {
     a flip would go through
     next: cutover flip green
     "#);
-    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy]), @"
     exit code: 0
     --- stdout
     done: default is green, 1 Envoy shows generation 9000000000001 after [TIME] ms
-    next: cutover status shows the Envoys; cutover rollback goes back to blue
+    next: `cutover status` shows the Envoys; `cutover rollback` goes back to blue
     --- stderr
     warning: generation 9000000000000 is ahead of this machine's clock: is the clock right? the next one is counted up from it
-    "#);
+    ");
     assert_eq!(stage.configuration()["generation"], 9_000_000_000_001_u64);
 }
 
