@@ -312,6 +312,21 @@ test("a page of a thousand flips is small, opens, and shows each of them", async
   await staleAnswersAreThere(path, certificate);
 });
 
+test("where there are more stale answers than marks, a magnified flip shows its own all the same", async () => {
+  const proxies = Array.from({ length: 30 }, (_, index) => `envoy-${index}`);
+  const { path, certificate } = drawn("heavy", { proxies, flips: 24, requests: 100, stale: 20, failed: 4 });
+  const page = await opened(path);
+  const data = JSON.parse(await text(page, "#data"));
+  assert.deepEqual(data.marks.stale, { drawn: 10_000, all: certificate.figures.violations.stale });
+  assert.match(await text(page, "#trouble figcaption"), /10,000 of 14,400 stale/);
+  assert.match(await text(page, "section:last-of-type ul"), /10,000 of 14,400 stale answers are drawn one by one/);
+  await page.value(`document.querySelector("#window details").open = true`);
+  await page.until(`document.querySelector("#window tbody")`);
+  const listed = await page.value(`[...document.querySelectorAll("#window tbody tr")].filter((row) => row.textContent.includes("stale")).length`);
+  assert.equal(listed, 20);
+  await page.close();
+});
+
 test("a fleet's flips are drawn over all its proxies", async () => {
   const { path, certificate } = drawn("fleet", { scope: "fleet", stale: 2 });
   await staleAnswersAreThere(path, certificate);

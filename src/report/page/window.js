@@ -4,16 +4,19 @@ const BAR = 3;
 const STEP = 5;
 
 /** The requests of a window in ms from its push, with what is marked among them. */
-function within_window(flip) {
+function aroundFlip(flip) {
   const requests = [];
   let at = flip.from;
   for (let index = 0; index < flip.requests.length; index += 4) {
     at += flip.requests[index] * flip.unit;
     requests.push({ start: at, end: at + flip.requests[index + 1] * flip.unit, proxy: flip.requests[index + 2], ...decode(flip.requests[index + 3]) });
   }
-  // Those that broke a rule are in the marks, each with its line; the sample may hold some of them too.
+  // Those that broke a rule are in the marks, each with its line, as long as there are not too many of them; the sample may hold
+  // the same, and others.
   const marked = marks.filter((mark) => mark.end >= flip.from && mark.start <= flip.until && (flip.proxy === null || mark.proxy === flip.proxy));
-  const plain = requests.filter((request) => !request.stale && !request.other);
+  const place = ({ start, proxy }) => `${Math.max(0, Math.floor((start - flip.from) / flip.unit))} ${proxy}`;
+  const known = new Set(marked.map(place));
+  const plain = requests.filter((request) => !(request.stale || request.other) || !known.has(place(request)));
   const all = [...plain, ...marked].map((request) => ({
     ...request,
     left: (Math.max(request.start, flip.from) - flip.invoked) / 1000,
@@ -22,7 +25,7 @@ function within_window(flip) {
     late: request.end >= flip.until,
   }));
   all.sort((one, other) => one.left - other.left);
-  return { all, plain: plain.length, marked: marked.length };
+  return all;
 }
 
 /** Gives each bar of a lane the first row in which it touches no other. */
@@ -49,7 +52,7 @@ function landmarks(flip) {
 }
 
 function windowChart(flip) {
-  const { all, plain, marked } = within_window(flip);
+  const all = aroundFlip(flip);
   const blue = all.filter((bar) => bar.answered && !bar.green);
   const green = all.filter((bar) => bar.green);
   const none = all.filter((bar) => !bar.answered);
@@ -58,8 +61,10 @@ function windowChart(flip) {
   const lines = landmarks(flip);
   const range = [(flip.from - flip.invoked) / 1000, (flip.until - flip.invoked) / 1000];
   const total = flip.answers[0] + flip.answers[1];
-  const share = plain + marked >= total ? `All ${many(total, "answer")} of this window are drawn` : `${grouped(plain + all.filter((bar) => bar.answered && (bar.stale || bar.other)).length)} of the ${grouped(total)} answers of this window are drawn, evenly chosen`;
-  const worse = flip.stale ? " ✕ marks a stale one." : "";
+  const answered = blue.length + green.length;
+  const share = answered >= total ? `All ${many(total, "answer")} of this window are drawn` : `${grouped(answered)} of the ${grouped(total)} answers of this window are drawn, evenly chosen`;
+  const stale = all.filter((bar) => bar.stale).length;
+  const worse = !flip.stale ? "" : stale >= flip.stale ? " ✕ marks a stale one." : ` ✕ marks a stale one: ${grouped(stale)} of the ${grouped(flip.stale)} that this flip convicts are here.`;
   return {
     title: `${flipName(flip)}, to ${flip.green ? "green" : "blue"}.`,
     caption: `One bar a request, from its start to its end, over ms from the push. ${share}.${worse}`,
@@ -84,7 +89,7 @@ function windowChart(flip) {
     read: (index) => {
       const bar = all[index];
       const what = bar.answered ? `answered by ${bar.outcome}` : bar.outcome;
-      const broke = bar.rules.length ? `, ${bar.rules.join(" and ")}, line ${bar.line} of the history` : "";
+      const broke = bar.rules.length ? `, ${bar.rules.join(" and ")}${bar.line ? `, line ${bar.line} of the history` : ""}` : "";
       return `${bar.early ? "before " : ""}${ms(bar.left)} to ${bar.late ? "after " : ""}${ms(bar.right)}, ${proxyName(bar.proxy)}: ${what}${bar.overridden ? " by override" : ""}${broke} (${index + 1} of ${all.length} drawn).`;
     },
     rows: () => [
