@@ -3,7 +3,7 @@
 use super::shim;
 use crate::failure::Failure;
 use cutover_control::{
-    Admin, Document, StateFolder,
+    Admin, Document, Names, StateFolder,
     state::{ADMIN_ADDRESS, BOOTSTRAP, LOG},
 };
 use cutover_harness::spawn;
@@ -39,6 +39,8 @@ const PID_FILE: &str = "envoy.pid";
 pub(crate) struct Launch<'l> {
     pub(crate) binary: &'l Path,
     pub(crate) folder: &'l StateFolder,
+    /// What the filter is called in its stats.
+    pub(crate) names: Names,
     /// All that it finds in its environment.
     pub(crate) environment: Vec<(String, OsString)>,
     /// What becomes of its standard output: of its access log, where it has one there.
@@ -60,6 +62,7 @@ pub(crate) struct Proxy {
     /// True once it has ended.
     end: watch::Receiver<bool>,
     admin: Admin,
+    names: Names,
     folder: StateFolder,
 }
 
@@ -120,6 +123,7 @@ impl Proxy {
             end,
             // Replaced as soon as Envoy says where its admin interface is.
             admin: Admin::new(([127, 0, 0, 1], 0).into()),
+            names: launch.names,
             folder: folder.clone(),
         })
     }
@@ -141,15 +145,20 @@ impl Proxy {
         Err(Failure::environment(message).hint("the machine may be too busy; start it again"))
     }
 
-    async fn is_ready(&mut self, document: &Document) -> Result<bool, Failure> {
+    /// True once Envoy may take traffic, with this configuration or before it has read any.
+    pub(crate) async fn is_live(&mut self) -> bool {
         let address = fs::read_to_string(self.folder.file(ADMIN_ADDRESS)).ok();
         let Some(address) = address.and_then(|text| text.trim().parse().ok()) else {
-            return Ok(false);
+            return false;
         };
         if self.admin.address() != address {
-            self.admin = Admin::with_names(address, document.names().clone());
+            self.admin = Admin::with_names(address, self.names.clone());
         }
-        if !self.admin.is_ready().await {
+        self.admin.is_ready().await
+    }
+
+    async fn is_ready(&mut self, document: &Document) -> Result<bool, Failure> {
+        if !self.is_live().await {
             return Ok(false);
         }
         let Ok(stats) = self.admin.stats(None).await else {

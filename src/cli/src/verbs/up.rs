@@ -7,12 +7,14 @@ use crate::{
     output::{Events, Format, Report},
     preview_rule::PreviewRule,
     up::{
-        Berth, Launch, Notify, Order, Output, Proxy, Ready, Signals, Wanted, check_ports, drain,
-        version_of, words, write,
+        Berth, Launch, Notify, Order, Output, Proxy, Ready, Signals, Wanted, Written, check_ports,
+        drain, version_of, words, write,
     },
 };
 use clap::Args;
-use cutover_control::{AccessLog, Bootstrap, Endpoint, Health, HealthPath, StateLock, bootstrap};
+use cutover_control::{
+    AccessLog, Bootstrap, Endpoint, Health, HealthPath, StateFolder, StateLock, bootstrap,
+};
 use cutover_core::{Color, token};
 use serde_json::json;
 use std::{
@@ -85,6 +87,8 @@ pub(crate) struct Up {
 /// What runs.
 struct Running {
     proxy: Proxy,
+    written: Written,
+    folder: StateFolder,
     /// Nobody else may run on the folder as long as this does.
     _lock: StateLock,
 }
@@ -93,23 +97,30 @@ impl Up {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let mut signals = Signals::listen()?;
         let notify = Notify::from_environment();
-        let started = tokio::select! {
-            started = self.start(events, &notify) => started?,
-            signal = signals.stop() => {
-                let text = format!("stopped by {signal} before Envoy was ready");
-                return Ok(Report::good(text, json!({ "signal": signal, "cut": 0 })));
-            }
+        let early = |signal| {
+            let text = format!("stopped by {signal} before Envoy was ready");
+            Ok(Report::good(text, json!({ "signal": signal, "cut": 0 })))
         };
-        let Running { mut proxy, _lock } = started;
-        let signal = loop {
-            let order = tokio::select! {
-                order = signals.next() => order,
-                failure = proxy.ended() => return Err(failure),
-            };
-            match order {
-                Order::Stop(signal) => break signal,
-                Order::ReopenLogs => self.reopen_logs(&proxy, events).await,
+        let started = tokio::select! {
+            started = self.start(events) => started?,
+            signal = signals.stop() => return early(signal),
+        };
+        let mut running = started;
+        let told = tokio::select! {
+            ready = self.until_ready(&mut running, events, &notify) => ready.map(|()| None)?,
+            signal = signals.stop() => Some(signal),
+        };
+        let Running {
+            mut proxy, _lock, ..
+        } = running;
+        let signal = match told {
+            // It may take traffic already, though nobody was told.
+            Some(signal) if !proxy.is_live().await => {
+                proxy.stop().await;
+                return early(signal);
             }
+            Some(signal) => signal,
+            None => self.until_told(&mut proxy, &mut signals, events).await?,
         };
         let time = self.drain_time;
         notify.stopping(time + Duration::from_secs(10));
@@ -118,8 +129,27 @@ impl Up {
         Ok(words::stopped(events, signal, time, drained))
     }
 
+    /// Waits until it is told to stop; says by which signal.
+    async fn until_told(
+        &self,
+        proxy: &mut Proxy,
+        signals: &mut Signals,
+        events: &Events,
+    ) -> Result<&'static str, Failure> {
+        loop {
+            let order = tokio::select! {
+                order = signals.next() => order,
+                failure = proxy.ended() => return Err(failure),
+            };
+            match order {
+                Order::Stop(signal) => return Ok(signal),
+                Order::ReopenLogs => self.reopen_logs(proxy, events).await,
+            }
+        }
+    }
+
     /// Puts everything in place and starts Envoy; what can be refused is refused before that.
-    async fn start(&self, events: &Events, notify: &Notify) -> Result<Running, Failure> {
+    async fn start(&self, events: &Events) -> Result<Running, Failure> {
         self.check(events.format)?;
         let rule = PreviewRule::new(&self.override_key, &self.listen)?;
         let environment = self.keys()?;
@@ -128,15 +158,6 @@ impl Up {
         let version = version_of(&binary).await?;
         let folder = self.state.folder()?;
         let lock = folder.lock()?;
-        let launch = Launch {
-            binary: &binary,
-            folder: &folder,
-            environment,
-            output: match &self.access_log {
-                Some(path) if path.as_os_str() == "-" => Output::Inherited,
-                _ => Output::Log,
-            },
-        };
         let berth = Berth::of(&folder).await?;
         check_ports(self.listen.iter().chain([&self.admin]).copied())?;
         let wanted = Wanted {
@@ -153,7 +174,17 @@ impl Up {
                 &format!("warning: {note}"),
             );
         }
-        let mut proxy = Proxy::launch(launch, berth)?;
+        let launch = Launch {
+            binary: &binary,
+            folder: &folder,
+            names: written.document.names().clone(),
+            environment,
+            output: match &self.access_log {
+                Some(path) if path.as_os_str() == "-" => Output::Inherited,
+                _ => Output::Log,
+            },
+        };
+        let proxy = Proxy::launch(launch, berth)?;
         let details = json!({
             "envoy": binary.display().to_string(),
             "version": version.to_string(),
@@ -162,6 +193,27 @@ impl Up {
         });
         let text = format!("started Envoy {version} (process {})", proxy.pid());
         events.emit("started", details, &text);
+        Ok(Running {
+            proxy,
+            written,
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// Waits until Envoy takes traffic, and tells it to whoever wants to know.
+    async fn until_ready(
+        &self,
+        running: &mut Running,
+        events: &Events,
+        notify: &Notify,
+    ) -> Result<(), Failure> {
+        let Running {
+            proxy,
+            written,
+            folder,
+            ..
+        } = running;
         proxy.until_ready(&written.document).await?;
         let ready = Ready {
             plan: &written.plan,
@@ -169,9 +221,9 @@ impl Up {
             state: folder.path(),
             to_say: &self.state.to_say(),
         };
-        ready.tell(events, &proxy).await;
+        ready.tell(events, proxy).await;
         notify.ready(&ready.status());
-        Ok(Running { proxy, _lock: lock })
+        Ok(())
     }
 
     fn check(&self, format: Format) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -139,6 +139,22 @@ fn a_signal_before_it_is_ready_leaves_nothing_behind() {
     let ended = up.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(!runs(envoy));
+}
+
+#[test]
+fn a_request_that_came_before_it_said_ready_is_served_too() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let more = ["--listen", &address.to_string()];
+    let mut up = Up::launch(&stage, &applications, &more);
+    up.event("started");
+    wait_for("a connection", || TcpStream::connect(address).is_ok());
+    let events = Events::open(address, 3, 300);
+    up.signal(Signal::TERM);
+    assert_eq!(events.rest(), (2, true));
+    assert_eq!(up.end().status.code(), Some(0));
 }
 
 #[test]
