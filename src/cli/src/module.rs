@@ -16,8 +16,10 @@ pub(crate) fn module(path: Option<&Path>) -> Result<Cow<'static, [u8]>, Failure>
             module => Ok(Cow::Borrowed(module)),
         };
     };
-    let module = fs::read(path)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+    let module = fs::read(path).map_err(|error| {
+        Failure::usage(format!("{} cannot be read: {error}", path.display()))
+            .hint("without --wasm it is the module that this tool carries")
+    })?;
     if !module.starts_with(b"\0asm") {
         let message = format!("{} is not a WebAssembly module", path.display());
         return Err(Failure::usage(message).hint("scripts/build makes target/cutover.wasm"));

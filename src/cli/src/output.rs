@@ -195,9 +195,11 @@ impl Events {
         match printed {
             Ok(()) => exit.into(),
             Err(error) => {
-                self.complain(&Failure::environment(format!(
-                    "the result cannot be printed: {error}"
-                )));
+                self.complain(
+                    &Failure::environment(format!("the result cannot be printed: {error}")).hint(
+                        "is there space left where standard output goes? the work itself is done",
+                    ),
+                );
                 Exit::Environment.into()
             }
         }

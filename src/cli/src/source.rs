@@ -26,7 +26,10 @@ pub(crate) fn bytes(path: &Path) -> Result<(String, Vec<u8>), Failure> {
     }
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut bytes);
-    read.map_err(|error| Failure::environment(format!("standard input cannot be read: {error}")))?;
+    read.map_err(|error| {
+        Failure::environment(format!("standard input cannot be read: {error}"))
+            .hint("name a file instead of `-`")
+    })?;
     Ok(("standard input".to_owned(), bytes))
 }
 

@@ -237,8 +237,9 @@ fn resolve(admin: &str) -> Result<SocketAddr, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
             Err(bad("its port is no number up to 65535"))
         }
-        Err(error) => Err(Failure::environment(format!(
-            "{admin} cannot be looked up: {error}"
-        ))),
+        Err(error) => Err(
+            Failure::environment(format!("{admin} cannot be looked up: {error}"))
+                .hint("say the address itself, such as 127.0.0.1:9901"),
+        ),
     }
 }

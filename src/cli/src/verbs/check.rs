@@ -48,7 +48,8 @@ impl Check {
             if self.history.is_some() {
                 return Err(Failure::usage(
                     "--history goes with a certificate, and this is a history",
-                ));
+                )
+                .hint("leave --history out"));
             }
             let name = name_of(&self.file);
             let judged = Reader::new(file)
@@ -60,6 +61,7 @@ impl Check {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| {
             Failure::environment(format!("{} cannot be read: {error}", self.file.display()))
+                .hint("look at its disk, then try again")
         })?;
         let certificate = Certificate::parse(&bytes).map_err(|invalid| {
             Failure::usage(format!("{}: {invalid}", self.file.display()))

@@ -96,6 +96,7 @@ impl Init {
         }
         write_all(&self.dir, &files).map_err(|(path, error)| {
             Failure::environment(format!("{} cannot be written: {error}", path.display()))
+                .hint("look at the rights and the space of its folder, or name another one")
         })?;
         Ok(self.report(&rule, active, generation))
     }
@@ -115,8 +116,9 @@ impl Init {
             .and_then(|plan| plan.services().first())
             .map(|s| *s.switch());
         let last = switch.and_then(|switch| switch.generation);
-        let generation = Generation::after(last, 0)
-            .map_err(|used_up| Failure::usage(format!("cutover.json: {used_up}")))?;
+        let generation = Generation::after(last, 0).map_err(|used_up| {
+            Failure::usage(format!("cutover.json: {used_up}")).hint("name another folder")
+        })?;
         Ok((
             switch.map_or(Color::Blue, |switch| switch.active),
             generation,

@@ -85,8 +85,10 @@ fn wait_for(work: impl Future<Output = Result<Report, Failure>>) -> Result<Repor
         .worker_threads(2)
         .enable_all()
         .build();
-    let runtime = runtime
-        .map_err(|error| Failure::environment(format!("no thread can be started: {error}")))?;
+    let runtime = runtime.map_err(|error| {
+        Failure::environment(format!("no thread can be started: {error}"))
+            .hint("look at `ulimit -u`")
+    })?;
     let outcome = runtime.block_on(work);
     runtime.shutdown_background();
     outcome

@@ -206,8 +206,10 @@ fn key(preview: &args::Preview, ids: &[&str]) -> Result<(String, token::Key), Fa
 }
 
 fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = fs::read(path)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+    let mut bytes = fs::read(path).map_err(|error| {
+        Failure::usage(format!("{} cannot be read: {error}", path.display()))
+            .hint("name a file with the key that Envoy has, or set CUTOVER_KEY_ID")
+    })?;
     // As `$(cat FILE)` would put it into Envoy's environment.
     while bytes
         .last()

@@ -243,6 +243,7 @@ fn memory(summary: &Summary) -> BTreeMap<u32, [u64; 2]> {
 fn certify(history: &Path) -> Result<Judged, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::environment(format!("{} cannot be judged: {error}", history.display()))
+            .hint("is there space left on its disk? --out DIR names another folder")
     };
     let file = File::open(history).map_err(|error| unreadable(&error))?;
     let name = history

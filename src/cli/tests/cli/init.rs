@@ -146,11 +146,12 @@ fn what_cannot_be_a_module_or_an_address_is_refused() {
     error: text.wasm is not a WebAssembly module
     hint: scripts/build makes target/cutover.wasm
     "#);
-    assert_run!(stage.run(&["init", "--wasm", "none.wasm"]), @r#"
+    assert_run!(stage.run(&["init", "--wasm", "none.wasm"]), @"
     exit code: 2
     --- stderr
     error: none.wasm cannot be read: No such file or directory (os error 2)
-    "#);
+    hint: without --wasm it is the module that this tool carries
+    ");
     assert_run!(stage.run(&["init", "--blue", "app"]), @r#"
     exit code: 2
     --- stderr
@@ -164,11 +165,12 @@ fn what_cannot_be_a_module_or_an_address_is_refused() {
     error: `k-1` is no key id
     hint: a key id is 1 to 32 letters, digits and `_`
     "#);
-    assert_run!(stage.run(&["init", "text.wasm", "--wasm", "module.wasm"]), @r#"
+    assert_run!(stage.run(&["init", "text.wasm", "--wasm", "module.wasm"]), @"
     exit code: 3
     --- stderr
     error: text.wasm cannot be written: File exists (os error 17)
-    "#);
+    hint: look at the rights and the space of its folder, or name another one
+    ");
 }
 
 #[test]

@@ -167,3 +167,25 @@ fn colors_are_for_terminals_or_when_always_is_said() {
     let failed = stage.run(&["--color=always", "lint", "none.json"]).stderr;
     assert!(failed.starts_with("\x1b[1;31merror:\x1b[0m "), "{failed:?}");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    let mut command = stage().command(&["lint", "-"]);
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stdout(full)
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), GOOD.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: the result cannot be printed: No space left on device (os error 28)\n\
+         hint: is there space left where standard output goes? the work itself is done\n"
+    );
+}
