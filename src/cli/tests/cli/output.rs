@@ -170,7 +170,8 @@ fn colors_are_for_terminals_or_when_always_is_said() {
 
 #[test]
 fn a_result_that_cannot_be_written_is_told() {
-    let mut command = stage().command(&["lint", "-"]);
+    let stage = stage();
+    let mut command = stage.command(&["lint", "-"]);
     let full = std::fs::File::options()
         .write(true)
         .open("/dev/full")
