@@ -265,7 +265,12 @@ pub(crate) fn modules(
     envoys: &[(SocketAddr, &Facts)],
 ) -> Vec<Refusal> {
     let mut refusals = vec![];
-    let running = envoys.iter().filter(|(_, facts)| facts.running.is_some());
+    // Of one that was given nothing, or refused what it was given, nothing is known.
+    let is_known = |facts: &Facts| {
+        let running = facts.running.as_ref();
+        running.is_some_and(|running| running.was_accepted(&facts.stats))
+    };
+    let running = envoys.iter().filter(|(_, facts)| is_known(facts));
     let shown: Vec<_> = running
         .clone()
         .filter_map(|(admin, facts)| Some((*admin, facts.stats.module?)))

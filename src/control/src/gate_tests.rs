@@ -127,6 +127,7 @@ fn a_module_that_is_not_the_one_that_runs_is_told() {
     let facts = |version| Facts {
         stats: Stats {
             module: ModuleId::of_gauges(version, 7),
+            version: document.version_info().map(str::to_owned),
             ..Stats::default()
         },
         ..facts(&document)

@@ -117,23 +117,59 @@ fn of_a_beginning_without_an_end_the_file_or_the_next_writer_tells() {
     assert_eq!(ended, [Fate::Noted(Box::new(done))]);
 }
 
+/// Another process of the same program as this one.
+fn double() -> std::process::Child {
+    let mut double = std::process::Command::new(std::env::current_exe().unwrap());
+    double.args([
+        "--exact",
+        "journal::tests::waits_for_its_input",
+        "--nocapture",
+    ]);
+    double.env("CUTOVER_TEST_WAITS", "1");
+    double
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null());
+    double.spawn().unwrap()
+}
+
+#[test]
+fn waits_for_its_input() {
+    if std::env::var_os("CUTOVER_TEST_WAITS").is_some() {
+        let _ = io::stdin().read_line(&mut String::new());
+    }
+}
+
 #[test]
 fn a_writer_that_lives_is_under_way() {
-    let mut child = std::process::Command::new("sleep")
-        .arg("60")
-        .spawn()
-        .unwrap();
+    let mut child = double();
     let mut entry = Entry {
         by: Author::this_process(),
         ..begun()
     };
-    assert!(!entry.by.is_alive_elsewhere());
+    assert!(!entry.by.is_alive_elsewhere(entry.at));
     entry.by.pid = child.id();
-    // Another program got that pid: whoever wrote is no more.
-    assert!(!entry.by.is_alive_elsewhere());
+    assert!(entry.by.is_alive_elsewhere(SystemTime::now()));
+    // It began later: another run of the program got that pid.
+    let long_ago = SystemTime::now() - Duration::from_hours(1);
+    assert!(!entry.by.is_alive_elsewhere(long_ago));
     child.kill().unwrap();
+    // A zombie lives no more, also while nobody has waited for it.
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while entry.by.is_alive_elsewhere(SystemTime::now()) {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
     child.wait().unwrap();
-    assert!(!entry.by.is_alive_elsewhere());
+    assert!(!entry.by.is_alive_elsewhere(SystemTime::now()));
+    let mut other = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    entry.by.pid = other.id();
+    // Another program got that pid.
+    assert!(!entry.by.is_alive_elsewhere(SystemTime::now()));
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 #[test]

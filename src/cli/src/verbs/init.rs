@@ -56,6 +56,9 @@ pub(crate) struct Init {
     /// Replace files that are there. The active color stays, and a newer generation carries it
     #[arg(long)]
     force: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Init {
@@ -93,6 +96,9 @@ impl Init {
                 let message = format!("{} is there already; nothing was written", path.display());
                 return Err(Failure::usage(message).hint("--force replaces it"));
             }
+        }
+        if self.dry_run {
+            return Ok(self.foresee(&files));
         }
         write_all(&self.dir, &files).map_err(|(path, error)| {
             Failure::environment(format!("{} cannot be written: {error}", path.display()))
@@ -136,6 +142,36 @@ impl Init {
             ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", first.port()),
             _ => format!("http://{first}"),
         }
+    }
+
+    /// What would be written: the texts whole, of the module its size.
+    fn foresee(&self, files: &[(&str, &[u8])]) -> Report {
+        let (mut text, mut json) = (String::new(), vec![]);
+        for (name, content) in files {
+            let path = self.dir.join(name);
+            let would = if path.exists() { "replace" } else { "write" };
+            let shown = str::from_utf8(content).ok();
+            let _ = writeln!(
+                text,
+                "would {would} {} ({} bytes)",
+                path.display(),
+                content.len()
+            );
+            json.push(json!({
+                "file": path.display().to_string(),
+                "bytes": content.len(),
+                "replaces": path.exists(),
+                "content": shown,
+            }));
+        }
+        let texts = files
+            .iter()
+            .filter_map(|(name, content)| Some((name, str::from_utf8(content).ok()?)));
+        for (name, content) in texts {
+            let _ = write!(text, "\n--- {name}\n{content}");
+        }
+        Report::good(text, json!({ "files": json, "written": false }))
+            .next("the same without --dry-run writes them")
     }
 
     fn report(&self, rule: &PreviewRule, active: Color, generation: Generation) -> Report {

@@ -191,3 +191,45 @@ fn health_is_checked_where_that_is_asked_for() {
     let checks = stage.read("checked/envoy.yaml");
     assert_eq!(checks.matches("path: \"/healthz\"").count(), 2);
 }
+
+#[test]
+fn a_dry_run_shows_what_would_be_written_and_writes_nothing() {
+    let stage = Stage::new();
+    let wasm = cutover_tests::module();
+    let init = [
+        "init",
+        "envoy",
+        "--dry-run",
+        "--wasm",
+        wasm.to_str().unwrap(),
+    ];
+    let ran = stage.run(&init);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!stage.path("envoy").exists());
+    let would = ran.stdout.clone();
+    let json = stage
+        .run(&[init.as_slice(), &["-o", "json"]].concat())
+        .json();
+    let without: Vec<_> = init
+        .into_iter()
+        .filter(|word| *word != "--dry-run")
+        .collect();
+    assert_eq!(stage.run(&without).code, Some(0));
+    for name in ["envoy.yaml", "cutover.json"] {
+        let written = stage.read(&format!("envoy/{name}"));
+        assert!(would.contains(&written), "{name}");
+        let files = json["files"].as_array().unwrap();
+        assert!(
+            files.iter().any(|file| file["content"] == *written),
+            "{name}"
+        );
+    }
+    // Over what is there it says so, and leaves it.
+    let before = stage.read("envoy/cutover.json");
+    let ran = stage.run(&[init.as_slice(), &["--force"]].concat());
+    assert!(
+        ran.stdout.starts_with("would replace envoy/cutover.wasm"),
+        "{ran}"
+    );
+    assert_eq!(stage.read("envoy/cutover.json"), before);
+}

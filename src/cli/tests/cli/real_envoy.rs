@@ -19,7 +19,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Proxied {
     pub(crate) stage: Stage,
     _applications: [Server; 2],
-    envoy: Child,
+    pub(crate) envoy: Child,
     pub(crate) admin: SocketAddr,
     pub(crate) listener: SocketAddr,
 }
@@ -118,24 +118,30 @@ impl Proxied {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let environment = [
-            ("CUTOVER_TARGET", "file:envoy/cutover.json"),
-            ("CUTOVER_ADMIN", &self.admin.to_string()),
-            ("CUTOVER_KEY_k1", "0123456789abcdef"),
-        ];
-        self.stage.run_with(arguments, &environment)
+        let output = self.command(arguments).output().unwrap();
+        self.stage.ran(output)
+    }
+
+    /// The tool, ready to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.stage.command(arguments);
+        command
+            .env("CUTOVER_TARGET", "file:envoy/cutover.json")
+            .env("CUTOVER_ADMIN", self.admin.to_string())
+            .env("CUTOVER_KEY_k1", "0123456789abcdef");
+        command
     }
 
     /// Runs the tool; it must succeed.
     #[track_caller]
-    fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(0), "{ran}");
         ran.stdout
     }
 
     /// The last line of an answer: the color of the application.
-    fn ask(&self, header: &str) -> String {
+    pub(crate) fn ask(&self, header: &str) -> String {
         get(self.listener, "/", header)
             .lines()
             .last()
@@ -152,7 +158,7 @@ impl Drop for Proxied {
 }
 
 /// A request with one more header line; nothing when there is no answer.
-fn get(address: SocketAddr, path: &str, header: &str) -> String {
+pub(crate) fn get(address: SocketAddr, path: &str, header: &str) -> String {
     let asked = TcpStream::connect(address).and_then(|mut stream| {
         let header = if header.is_empty() {
             String::new()

@@ -73,7 +73,7 @@ fn fate(begun: &Entry, later: &[Entry], file: &impl Fn(&str) -> Option<State>) -
     {
         return Fate::Noted(Box::new(end.clone()));
     }
-    if begun.by.is_alive_elsewhere() {
+    if begun.by.is_alive_elsewhere(begun.at) {
         return Fate::UnderWay;
     }
     // Whoever came next wrote down what the file said; else the file itself tells.
