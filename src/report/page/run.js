@@ -110,14 +110,13 @@ function overTime() {
 
 /** The kinds of trouble that occurred, with how to draw each. */
 function lanes() {
-  const lane = (name, has, list, share) => ({ name, list, share, marks: marks.filter(has), total: sum(list) });
-  const { stale, failed, other } = data.marks;
+  const lane = (name, has, list) => ({ name, list, marks: marks.filter(has), total: sum(list) });
   const failing = columns.failed.map((count, at) => count + columns.timed_out[at] - columns.excused[at]);
   return [
-    lane("stale", (mark) => mark.stale, columns.stale, stale),
-    lane("other", (mark) => mark.other && !mark.stale, columns.other, other),
-    lane("no answer", (mark) => mark.failed, failing, failed),
-    lane("while killed", (mark) => !mark.answered && !mark.failed, columns.excused, failed),
+    lane("stale", (mark) => mark.stale, columns.stale),
+    lane("other", (mark) => mark.other && !mark.stale, columns.other),
+    lane("no answer", (mark) => mark.failed, failing),
+    lane("while killed", (mark) => !mark.answered && !mark.failed, columns.excused),
   ].filter((lane) => lane.total > 0);
 }
 

@@ -30,8 +30,6 @@ pub(crate) struct Scene<'a> {
 /// grids' in ns.
 #[derive(Serialize)]
 pub(crate) struct Drawn {
-    verdict: &'static str,
-    window_ns: u64,
     proxies: Vec<String>,
     /// Of the proxies named above: there may be more of them.
     proxies_seen: usize,
@@ -77,8 +75,6 @@ impl<'a> Scene<'a> {
         let proxies = &self.certificate.header.proxies;
         let named = proxies.iter().take(rows::MOST.max(windows::MOST));
         Drawn {
-            verdict: words::verdict(&self.certificate.verdict),
-            window_ns: self.certificate.header.window_ns,
             proxies: named.map(|proxy| words::cut(&proxy.name, 64)).collect(),
             proxies_seen: proxies.len(),
             columns: self.columns.finish(),

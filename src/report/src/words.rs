@@ -5,14 +5,6 @@ use std::collections::BTreeSet;
 use cutover_checker::{Certificate, Rule, Verdict};
 use cutover_history::{Scope, WeatherKind};
 
-pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Violated(_) => "violated",
-        Verdict::Inconclusive(_) => "inconclusive",
-    }
-}
-
 pub(crate) fn weather(kind: WeatherKind) -> &'static str {
     match kind {
         WeatherKind::Bad => "bad push",
