@@ -491,3 +491,49 @@ fn a_reader_never_sees_a_torn_file() {
         assert!(reader.join().unwrap() > 20);
     });
 }
+
+#[test]
+fn each_step_of_a_flip_is_an_event_and_the_result_is_the_last() {
+    let (stage, envoy) = stage();
+    let second = Server::following(&stage.path("cutover.json"));
+    let ran = stage.flip(
+        &["flip", "--yes", "green", "-o", "jsonl"],
+        &[&envoy, &second],
+    );
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"].clone();
+    let events: Vec<_> = ran.stdout.lines().map(line).collect();
+    assert_eq!(events, ["written", "shown", "shown", "result"], "{ran}");
+    let (stage, _) = self::stage();
+    let stuck = Server::stuck(1, 1);
+    let flip = [
+        "flip",
+        "--yes",
+        "green",
+        "-o",
+        "jsonl",
+        "--deadline",
+        "50ms",
+    ];
+    let ran = stage.flip(&flip, &[&stuck]);
+    let events: Vec<_> = ran.stdout.lines().map(line).collect();
+    assert_eq!(events, ["written", "result"], "{ran}");
+}
+
+#[test]
+fn of_flips_at_once_one_writes_and_each_other_says_so_or_finds_it_done() {
+    let (stage, _) = stage();
+    let flip = ["flip", "--yes", "green", "--no-wait", "-t", "cutover.json"];
+    let racing: Vec<_> = (0..8)
+        .map(|_| stage.command(&flip).spawn().unwrap())
+        .collect();
+    for child in racing {
+        let ran = stage.ran(child.wait_with_output().unwrap());
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
+    }
+    let history = stage.run(&["history", "-t", "cutover.json", "-o", "json"]);
+    let switches = history.json()["switches"].clone();
+    assert_eq!(switches.as_array().unwrap().len(), 1, "{history}");
+    assert_eq!(switches[0]["outcome"], "written");
+    let generation = &stage.configuration()["generation"];
+    assert_eq!(switches[0]["to"]["generation"], *generation);
+}
