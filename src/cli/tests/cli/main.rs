@@ -19,6 +19,7 @@ mod place;
 mod plan;
 mod preview;
 mod question;
+mod race;
 mod real_envoy;
 mod real_gates;
 mod reference;
