@@ -56,7 +56,8 @@ impl Drive<'_> {
         let shape = (plan.proxies, plan.workers);
         let mut forecast = Forecast::new(plan.seed, plan.pause, plan.flips, shape, plan.weather);
         self.sample_memory();
-        let mut last = self.wait(Instant::now() + plan.margin).await;
+        let margin = plan.margin.max(plan.window * 3);
+        let mut last = self.wait(Instant::now() + margin).await;
         for _ in 0..plan.flips {
             let gap = forecast.gap();
             let mut starved = None;
@@ -81,7 +82,7 @@ impl Drive<'_> {
             last = Instant::now();
             self.sample_memory();
         }
-        self.wait(Instant::now() + plan.margin).await;
+        self.wait(Instant::now() + margin).await;
         Ok(())
     }
 

@@ -32,7 +32,8 @@ pub struct Plan {
     /// Mean time between two flips; each is drawn between half and one and a half of it. 1 s by
     /// default. Weather may make it longer.
     pub pause: Duration,
-    /// Load before the first gap, and after the last flip. 500 ms by default.
+    /// Load before the first gap, and after the last flip. 500 ms by default, and never less than three
+    /// windows: two of them around each flip are judged.
     pub margin: Duration,
     /// What clients do.
     pub load: Load,

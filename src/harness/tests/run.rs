@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cutover_checker::{Judgement, Verdict, judge};
 use cutover_harness::{Plan, Progress, Snapshot, run};
-use cutover_history::{Kind, Reader};
+use cutover_history::{Kind, Operation, Reader};
 
 #[cfg(test)]
 fn judged(history: &Path) -> Judgement {
@@ -73,6 +73,29 @@ async fn run_with_all_weather_holds() {
         matches!(verdict, Verdict::Holds),
         "{verdict:#?} {figures:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn load_outlasts_what_is_judged_around_the_last_flip() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.jsonl");
+    let mut plan = Plan::new(cutover_tests::envoy(), cutover_tests::module(), &history, 3);
+    plan.proxies = 1;
+    plan.flips = 1;
+    plan.weather = false;
+    plan.pause = Duration::from_millis(100);
+    plan.window = Duration::from_secs(1);
+    run(&plan, &()).await.unwrap();
+    let flip = judged(&history).figures.flips[0].clone();
+    let settled = flip.invoked + flip.acknowledged_ns.unwrap();
+    let reader = Reader::new(BufReader::new(File::open(&history).unwrap())).unwrap();
+    let starts = reader.filter_map(|operation| match operation.unwrap() {
+        Operation::Request(request) => Some(request.start),
+        _ => None,
+    });
+    let starts: Vec<_> = starts.collect();
+    assert!(starts.iter().min() < Some(&(flip.invoked - 2_000_000_000)));
+    assert!(starts.iter().max() > Some(&(settled + 2_000_000_000)));
 }
 
 /// Stops a run once it has flipped.
