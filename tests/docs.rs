@@ -149,16 +149,7 @@ fn the_page_on_certificates_names_every_field_and_every_rule() {
     for field in &fields {
         assert!(named.contains(field.as_str()), "{field} is missing");
     }
-    for rule in [
-        Rule::Unpushed,
-        Rule::Early,
-        Rule::Stale,
-        Rule::Recolored,
-        Rule::Misrouted,
-        Rule::Redecided,
-        Rule::Undecided,
-        Rule::Failed,
-    ] {
+    for rule in Rule::ALL {
         assert!(page.contains(rule.sentence()), "{}", rule.sentence());
     }
 }

@@ -60,6 +60,18 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Unpushed,
+        Self::Early,
+        Self::Stale,
+        Self::Recolored,
+        Self::Misrouted,
+        Self::Redecided,
+        Self::Undecided,
+        Self::Failed,
+    ];
+
     /// The rule in one sentence, as what must not have happened.
     pub fn sentence(self) -> &'static str {
         match self {

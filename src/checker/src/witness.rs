@@ -129,20 +129,24 @@ fn push_label(push: &Push) -> String {
 /// Columns from one instant of the axis to the next.
 const STEP: usize = 12;
 
-impl fmt::Display for Witness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.sentence)?;
-        let mut instants: Vec<u64> = self
-            .evidence
-            .iter()
-            .flat_map(|evidence| {
-                let (from, until) = evidence.interval();
-                [Some(from), until]
-            })
+impl Witness {
+    /// When its operations begin and end, in order, each instant once.
+    pub fn instants(&self) -> Vec<u64> {
+        let intervals = self.evidence.iter().map(Evidence::interval);
+        let mut instants: Vec<u64> = intervals
+            .flat_map(|(from, until)| [Some(from), until])
             .flatten()
             .collect();
         instants.sort_unstable();
         instants.dedup();
+        instants
+    }
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.sentence)?;
+        let instants = self.instants();
         let column = |at: u64| instants.partition_point(|&instant| instant < at) * STEP;
         let labels: Vec<String> = self.evidence.iter().map(Evidence::label).collect();
         let width = labels

@@ -8,6 +8,8 @@ mod outlook;
 pub use error::FlipError;
 pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
 
+pub(crate) use change::unix_ms;
+
 use crate::{
     FileTarget, Interrupt, State,
     watch::{Shown, Steps},

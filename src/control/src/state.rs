@@ -4,10 +4,13 @@ mod restore;
 
 pub use restore::{Origin, RestoreError, Restored};
 
-use crate::{FileTarget, target::sync_folder};
+use crate::{
+    FileTarget,
+    target::{holder, open_lock, sync_folder},
+};
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -183,13 +186,7 @@ impl StateFolder {
         }
         fs::create_dir_all(&self.path).map_err(failed("made", &self.path))?;
         let path = self.file(LOCK);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed("written", &path))?;
+        let mut file = open_lock(&path).map_err(failed("written", &path))?;
         let until = Instant::now() + LOOKERS;
         loop {
             match file.try_lock() {
@@ -218,14 +215,6 @@ impl StateFolder {
             .and_then(|()| write!(file, "process {}", std::process::id()))
             .map_err(failed("written", &path))?;
         Ok(StateLock { _file: file })
-    }
-}
-
-fn holder(lock: &Path) -> String {
-    let holder = fs::read_to_string(lock).unwrap_or_default();
-    match holder.trim() {
-        "" => "another process".to_owned(),
-        holder => holder.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{Author, Document, document::InvalidDocument};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
 };
@@ -108,28 +108,13 @@ impl FileTarget {
             path: path.clone(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = open_lock(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let known = !holder.trim().is_empty();
-                let holder = if known {
-                    holder.trim()
-                } else {
-                    "another process"
-                }
-                .to_owned();
                 return Err(TargetError::Locked {
                     path: self.path.clone(),
-                    holder,
+                    holder: holder(&path),
                 });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -240,6 +225,25 @@ fn write_beside(beside: &Path, old: &fs::Metadata, bytes: &[u8]) -> io::Result<(
     }
     file.set_permissions(old.permissions())?;
     file.sync_all()
+}
+
+/// Opens a lock file, or makes it; what its last holder wrote into it stays.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
+/// Who holds a lock, as they wrote into it.
+pub(crate) fn holder(lock: &Path) -> String {
+    let holder = fs::read_to_string(lock).unwrap_or_default();
+    match holder.trim() {
+        "" => "another process".to_owned(),
+        holder => holder.to_owned(),
+    }
 }
 
 /// Makes a rename outlive a power failure.

@@ -7,20 +7,8 @@ use cutover_checker::{Conviction, Rule};
 pub(crate) struct Rules(pub(crate) u8);
 
 impl Rules {
-    /// Every rule, in the order of its bit.
-    pub(crate) const ALL: [Rule; 8] = [
-        Rule::Unpushed,
-        Rule::Early,
-        Rule::Stale,
-        Rule::Recolored,
-        Rule::Misrouted,
-        Rule::Redecided,
-        Rule::Undecided,
-        Rule::Failed,
-    ];
-
     fn of(rule: Rule) -> Self {
-        let bit = Self::ALL.iter().take_while(|other| **other != rule).count();
+        let bit = Rule::ALL.iter().take_while(|other| **other != rule).count();
         Self(1 << bit)
     }
 

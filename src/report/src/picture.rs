@@ -123,17 +123,7 @@ struct Axis {
 
 impl Axis {
     fn of(witness: &Witness) -> Self {
-        let mut instants: Vec<u64> = witness
-            .evidence
-            .iter()
-            .flat_map(|evidence| {
-                let (from, until) = evidence.interval();
-                [Some(from), until]
-            })
-            .flatten()
-            .collect();
-        instants.sort_unstable();
-        instants.dedup();
+        let instants = witness.instants();
         let whole = instants
             .last()
             .zip(instants.first())

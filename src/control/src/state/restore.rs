@@ -3,14 +3,10 @@
 use super::{BOOTSTRAP, StateError, StateFolder};
 use crate::{
     Document, Entry, InvalidDocument, Journal, JournalError, Kind, Recalled, State, TargetError,
+    flip::unix_ms,
 };
 use cutover_core::{Color, Generation, InvalidConfig, InvalidGeneration};
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, time::Duration};
 
 /// The only service of a configuration that the tool writes itself.
 const SERVICE: &str = "default";
@@ -170,14 +166,6 @@ fn failed(path: &std::path::Path) -> impl FnOnce(io::Error) -> StateError {
         path,
         source,
     }
-}
-
-/// Unix time in milliseconds; 0 on a clock before 1970.
-fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
