@@ -153,3 +153,15 @@ fn the_page_on_certificates_names_every_field_and_every_rule() {
         assert!(page.contains(rule.sentence()), "{}", rule.sentence());
     }
 }
+
+#[test]
+fn the_index_of_the_docs_names_every_page() {
+    let root = cutover_tests::root();
+    let index = fs::read_to_string(root.join("docs/README.md")).unwrap();
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_page = Path::new(&name).extension().is_some_and(|ext| ext == "md");
+        let named = name == "README.md" || index.contains(&format!("({name})"));
+        assert!(!is_page || named, "docs/README.md does not name {name}");
+    }
+}
