@@ -70,11 +70,40 @@ impl Traffic {
     }
 }
 
+/// Gives an order until it is taken: on a machine that is too busy to answer in time Envoy is asked
+/// again. The time of a drain is bounded.
+async fn insist(admin: &Admin, order: &str) {
+    while admin.post(order).await.is_err() {
+        sleep(LOOK).await;
+    }
+}
+
+/// True once the sockets of all listeners are closed. Envoy counts a listener as stopped in the same
+/// step that closes them, when its last worker has let go of it.
+async fn listeners_are_closed(admin: &Admin) -> bool {
+    let path = r"/stats?filter=^listener_manager\.(listener_stopped|total_listeners_active)$";
+    let Ok(text) = admin.get(path).await else {
+        return false;
+    };
+    all_are_stopped(&String::from_utf8_lossy(&text))
+}
+
+fn all_are_stopped(stats: &str) -> bool {
+    let number = |name: &str| {
+        let mut lines = stats.lines().filter_map(|line| line.split_once(": "));
+        let (_, number) = lines.find(|(of, _)| *of == name)?;
+        number.parse::<u64>().ok()
+    };
+    number("listener_manager.listener_stopped").unwrap_or_default()
+        >= number("listener_manager.total_listeners_active").unwrap_or_default()
+}
+
 /// Lets an Envoy finish what it has begun, for a time at most, and stops it.
 ///
 /// The listeners go first: whoever is told to go while they are open comes back at once, and is in
-/// the queue of the kernel when they close. Then each answer says goodbye (`connection: close`, or
-/// GOAWAY): Envoy does so while its own health check is set to fail.
+/// the queue of the kernel when they close: reset, with its request. Once they are closed, which is
+/// later than Envoy's answer, each answer says goodbye (`connection: close`, or GOAWAY): Envoy does so
+/// while its own health check is set to fail.
 pub(crate) async fn drain(
     mut proxy: Proxy,
     time: Duration,
@@ -84,12 +113,11 @@ pub(crate) async fn drain(
     let start = Instant::now();
     let admin = proxy.admin().clone();
     let watched = async {
-        for order in ["/drain_listeners", "/healthcheck/fail"] {
-            // On a machine that is too busy to answer in time it is asked again: the time is bounded.
-            while admin.post(order).await.is_err() {
-                sleep(LOOK).await;
-            }
+        insist(&admin, "/drain_listeners").await;
+        while !listeners_are_closed(&admin).await {
+            sleep(LOOK / 10).await;
         }
+        insist(&admin, "/healthcheck/fail").await;
         let mut before = None;
         let mut silent_since = Instant::now();
         loop {
@@ -123,5 +151,24 @@ pub(crate) async fn drain(
         closed: left.connections,
         end,
         took: start.elapsed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_closed_once_each_of_them_is_stopped() {
+        let stats = |stopped| {
+            format!(
+                "listener_manager.listener_stopped: {stopped}\nlistener_manager.total_listeners_active: 2\n"
+            )
+        };
+        assert!(!all_are_stopped(&stats(0)));
+        assert!(!all_are_stopped(&stats(1)));
+        assert!(all_are_stopped(&stats(2)));
+        // An Envoy that does not count them is not waited for.
+        assert!(all_are_stopped(""));
     }
 }

@@ -99,8 +99,9 @@ impl Proxy {
         command
             .args(["-c", BOOTSTRAP, "--admin-address-path", ADMIN_ADDRESS])
             .args(["--log-level", "warning", "--disable-hot-restart"])
-            // Each answer of a drain says goodbye, not some of them at random.
-            .args(["--drain-strategy", "immediate"])
+            // Since 1.40 Envoy begins to say goodbye before its listeners are closed, at random over this
+            // time. It shall not, until it is told to: then each answer does.
+            .args(["--drain-strategy", "gradual", "--drain-time-s", "86400"])
             .args(["--file-flush-interval-msec", "1000"])
             .current_dir(folder.path())
             // Ctrl-C in a terminal is for this process, which lets Envoy end in order.
