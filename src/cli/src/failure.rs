@@ -1,7 +1,8 @@
 //! What goes wrong, in words and as an exit code.
 
 use cutover_control::{
-    FlipError, JournalError, Refusal, Shown, StateError, TargetError, Unshown, Why, Written,
+    FlipError, InvalidDocument, JournalError, Refusal, Shown, StateError, TargetError, Unshown,
+    Why, Written, state,
 };
 use cutover_core::Color;
 use serde_json::{Value, json};
@@ -87,6 +88,10 @@ impl Failure {
     }
 }
 
+/// What to do about a state folder without a whole configuration.
+pub(crate) const RESTORES: &str =
+    "stop `cutover up` and start it again: it restores the file from its journal";
+
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         let (kind, hint) = match &error {
@@ -113,6 +118,10 @@ impl From<TargetError> for Failure {
                 Exit::Environment,
                 "nothing was written; look at the rights and the space of the file's folder",
             ),
+            TargetError::Document {
+                path,
+                reason: InvalidDocument::Json(_) | InvalidDocument::NotText,
+            } if path.with_file_name(state::LOCK).exists() => (Exit::Usage, RESTORES),
             TargetError::Document { .. } => (
                 Exit::Usage,
                 "`cutover lint PATH` checks a file; `cutover init` writes a good one",

@@ -101,11 +101,7 @@ impl Bootstrap {
         }
         yaml += CLUSTERS;
         for (color, endpoint) in [(Color::Blue, &self.blue), (Color::Green, &self.green)] {
-            let discovery = if endpoint.is_ip() {
-                "STATIC"
-            } else {
-                "STRICT_DNS"
-            };
+            let discovery = if endpoint.is_ip() { STATIC } else { DNS };
             yaml += &CLUSTER
                 .replace("@color@", color.as_str())
                 .replace("@discovery@", discovery)
@@ -241,9 +237,15 @@ const CLUSTERS: &str = r"
   clusters:
 ";
 
+const STATIC: &str = "      type: STATIC\n";
+
+const DNS: &str = "      type: STRICT_DNS
+      # `localhost` is ::1 first of all, where few applications listen; Envoy takes one family only.
+      dns_lookup_family: V4_PREFERRED
+";
+
 const CLUSTER: &str = r#"    - name: @color@
-      type: @discovery@
-      connect_timeout: 1s
+@discovery@      connect_timeout: 1s
 @health@      # All traffic comes at once; with Envoy's limits of 1024 a flip could answer 503.
       circuit_breakers:
         thresholds:
@@ -316,5 +318,6 @@ mod tests {
         .render();
         assert_eq!(yaml.matches("type: STRICT_DNS").count(), 1);
         assert_eq!(yaml.matches("type: STATIC").count(), 1);
+        assert_eq!(yaml.matches("dns_lookup_family: V4_PREFERRED").count(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Which configuration is meant, and which Envoys: as named, else the state folder of `cutover up`.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, RESTORES};
 use clap::Args;
-use cutover_control::{FileTarget, Living, StateFolder};
+use cutover_control::{FileTarget, Living, StateFolder, state::BOOTSTRAP};
 use std::{
     env,
     ffi::OsStr,
@@ -122,6 +122,13 @@ impl Target {
             return Ok(target);
         }
         let path = folder.path().display();
+        if folder.file(BOOTSTRAP).exists() {
+            return Err(Failure::environment(format!(
+                "{} is lost, though `cutover up` has run on {path}",
+                target.path().display()
+            ))
+            .hint(RESTORES));
+        }
         Err(match self.state.named() {
             Named::Nowhere => Failure::usage(format!(
                 "no target was named, and no `cutover up` has run on {path}"

@@ -52,6 +52,18 @@ fn the_other_color_never_answers_for_one_that_is_down() {
 }
 
 #[test]
+fn an_application_on_ipv4_is_found_by_the_name_localhost() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    let mut command = stage.command(&["up", "-o", "jsonl", "--state", "state"]);
+    let named = applications.arguments();
+    let named = named.map(|one| one.replace("127.0.0.1", "localhost"));
+    command.args(["--listen", "127.0.0.1:0"]).args(named);
+    let up = Up::of(command);
+    assert_eq!(up.ready["blue"]["healthy"], true);
+    assert_eq!(ask(up.listen), "blue");
+}
+
+#[test]
 fn an_application_that_is_down_at_the_start_is_told_and_waited_for_by_nobody() {
     let (stage, mut applications) = (Stage::new(), Applications::start());
     applications.kill_blue();

@@ -187,6 +187,29 @@ fn a_lost_or_torn_configuration_comes_back_from_the_journal() {
 }
 
 #[test]
+fn a_configuration_that_is_lost_or_torn_under_a_running_up_is_told_with_the_way_back() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    for torn in [None, Some("")] {
+        let up = Up::start(&stage, &applications, &[]);
+        fs::remove_file(stage.path("state/cutover.json")).unwrap();
+        if let Some(torn) = torn {
+            stage.write("state/cutover.json", torn);
+        }
+        for verb in [&["rollback"] as &[&str], &["flip", "green", "--yes"]] {
+            let ran = in_another_shell(&stage, verb);
+            assert_ne!(ran.code, Some(0), "{ran}");
+            assert!(
+                ran.stderr
+                    .contains("hint: stop `cutover up` and start it again: it restores the file"),
+                "{ran}"
+            );
+        }
+        assert_eq!(ask(up.listen), "blue");
+        assert_eq!(up.stop().status.code(), Some(0));
+    }
+}
+
+#[test]
 fn a_configuration_that_nothing_tells_the_color_of_is_not_guessed() {
     let (stage, applications) = (Stage::new(), Applications::start());
     let up = Up::start(&stage, &applications, &[]);
