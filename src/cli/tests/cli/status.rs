@@ -25,7 +25,7 @@ fn an_envoy_that_agrees_is_told_so() {
 
     ENVOY            ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
     [ENVOY-1]  blue    [GENERATION]  agrees  -        -         -      0        0        1.40.0   -
-    next: `cutover flip green` switches all traffic to green
+    next: `cutover rollback` goes back to green
     ");
     assert_run!(stage.flip(&["status", "-o", "json"], &[&envoy]), @r#"
     exit code: 0
@@ -59,7 +59,7 @@ fn an_envoy_that_agrees_is_told_so() {
       ],
       "exit_code": 0,
       "module": null,
-      "next": "`cutover flip green` switches all traffic to green",
+      "next": "`cutover rollback` goes back to green",
       "services": [
         {
           "active": "blue",

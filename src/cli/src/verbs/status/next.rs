@@ -53,7 +53,14 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
             "`cutover status --until drained` waits for what is open on {other}, beside {active}"
         );
     }
-    format!("`cutover flip {other}{more}` switches all traffic to {other}")
+    // After a switch the way back is what is at hand; before the first one, or after a way back, it
+    // is the way forth.
+    match service.switch().previous {
+        Some(previous) if previous.active == other => {
+            format!("`cutover rollback{more}` goes back to {other}")
+        }
+        _ => format!("`cutover flip {other}{more}` switches all traffic to {other}"),
+    }
 }
 
 fn mend(agreement: Agreement, service: &Service, more: &str) -> Option<String> {
