@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cutover_control::{
-    AccessLog, Bootstrap, FileTarget, FromClients, ResourceOptions, Seen, Stats, resource,
+    AccessLog, Admin, Bootstrap, FileTarget, FromClients, ResourceOptions, Seen, Stats, resource,
 };
 use cutover_core::Color;
 use cutover_harness::Envoy;
@@ -143,17 +143,22 @@ impl Stage {
         line.map_or(0, |number| number.parse().unwrap())
     }
 
+    /// Envoy's main thread answers nobody while it compiles a module, and on a busy machine that takes seconds.
+    fn admin_interface(&self) -> Admin {
+        self.envoy.admin().with_patience(DEADLINE)
+    }
+
     pub(crate) async fn admin(&self, path: &str) -> String {
-        let body = self.envoy.admin().get(path).await.unwrap();
+        let body = self.admin_interface().get(path).await.unwrap();
         String::from_utf8_lossy(&body).into_owned()
     }
 
     pub(crate) async fn stats(&self) -> Stats {
-        self.envoy.admin().stats(None).await.unwrap()
+        self.admin_interface().stats(None).await.unwrap()
     }
 
     pub(crate) async fn seen(&self) -> Seen {
-        self.envoy.admin().seen("default").await.unwrap()
+        self.admin_interface().seen("default").await.unwrap()
     }
 
     /// Generation and color that Envoy shows of the only service.

@@ -112,7 +112,8 @@ impl Admin {
     }
 
     /// The same client, which waits no longer than this for an answer.
-    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
             patience,
             ..self.clone()
