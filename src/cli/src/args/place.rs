@@ -206,14 +206,10 @@ fn same(one: &Path, other: &Path) -> bool {
 
 impl Envoys {
     /// The addresses, names being looked up; without any, that of the `up` which lives on the
-    /// target's folder. A state folder that is named where the Envoys are not (they come from the
-    /// environment) means its own.
+    /// target's folder.
     pub(crate) fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-        let said = self.admins.join(",");
-        let named = Named::of(self.admins.first().map(|_| OsStr::new(&said)), ADMIN);
-        let folder_is_said = target.state.named() == Named::CommandLine;
-        if named == Named::CommandLine || (named == Named::Environment && !folder_is_said) {
-            return self.admins.iter().map(|a| resolve(a.trim())).collect();
+        if let Some(named) = self.named(target)? {
+            return Ok(named);
         }
         let Some(up) = target.running()? else {
             return Ok(vec![]);
@@ -226,6 +222,31 @@ impl Envoys {
             ))
             .hint("it says `ready` when it has; then try again")),
         }
+    }
+
+    /// The same for whoever goes on without: an `up` that has not started its Envoy yet has none.
+    pub(crate) fn addresses_by_now(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+        match self.named(target)? {
+            Some(named) => Ok(named),
+            None => Ok(target
+                .running()?
+                .and_then(|up| up.admin)
+                .into_iter()
+                .collect()),
+        }
+    }
+
+    /// Those that were named. A state folder that is named where the Envoys are not (they come from
+    /// the environment) means its own.
+    fn named(&self, target: &Target) -> Result<Option<Vec<SocketAddr>>, Failure> {
+        let said = self.admins.join(",");
+        let named = Named::of(self.admins.first().map(|_| OsStr::new(&said)), ADMIN);
+        let folder_is_said = target.state.named() == Named::CommandLine;
+        if named == Named::CommandLine || (named == Named::Environment && !folder_is_said) {
+            let addresses = self.admins.iter().map(|a| resolve(a.trim()));
+            return addresses.collect::<Result<_, _>>().map(Some);
+        }
+        Ok(None)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::plan;
 use crate::{
     args,
-    failure::Failure,
+    failure::{Exit, Failure},
     output::{Events, Report},
     question, signals,
 };
@@ -38,11 +38,14 @@ Example:
   cutover rollback --target file:envoy/cutover.json --admin 127.0.0.1:9901
 
 It goes to the color of `previous`, or to the other one. It never asks, and is written even if no Envoy
-can be asked; then it says who does not show it, and exits 1. A second rollback goes forth again: to
-make sure of the first, flip to its color; a script that may run twice says --expect-generation.
+can be asked; then it says who does not show it, and exits 1. Where no Envoy is named and no `up` runs
+it is written too, says that nobody confirmed it, and exits 3.
 
-Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 the file
-could not be reached, or it was interrupted";
+A second rollback goes forth again: to make sure of the first, flip to its color; a script that may run
+twice says --expect-generation.
+
+Exit codes: 0 done, or written with --no-wait; 1 refused or not shown by every Envoy; 2 bad use or
+configuration; 3 written with no Envoy to ask, the file could not be reached, or it was interrupted";
 
 /// Switch all traffic to a color, and wait until every Envoy shows it
 #[derive(Debug, Args)]
@@ -136,7 +139,15 @@ impl Forth {
 impl Back {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.file()?;
-        let admins = envoys(&self.flip)?;
+        let admins = if self.flip.no_wait {
+            vec![]
+        } else {
+            self.flip.envoys.addresses_by_now(&self.flip.target)?
+        };
+        let nobody_to_ask = admins.is_empty() && !self.flip.no_wait;
+        let target_said = &self.flip.target;
+        let starts = nobody_to_ask && target_said.running()?.is_some();
+        let of_up = target_said.state_folder()?.is_some();
         if self.flip.dry_run {
             let plan = PlanRequest {
                 service: self.flip.service.clone(),
@@ -161,7 +172,25 @@ impl Back {
         let flipped = rollback(&target, &request).await;
         drop(request);
         let _ = told.await;
-        Ok(report(&flipped?, events))
+        let flipped = flipped?;
+        let mut report = report(&flipped, events);
+        if nobody_to_ask {
+            report.exit = Exit::Environment;
+            let asks = format!(
+                "`cutover wait --generation {} --admin HOST:PORT` asks",
+                flipped.written.generation
+            );
+            report = report.next(match (starts, of_up) {
+                (true, _) => "`cutover status`, once `cutover up` says `ready`".to_owned(),
+                (false, true) => {
+                    format!(
+                        "start `cutover up`, which begins with that; {asks} an Envoy of your own"
+                    )
+                }
+                (false, false) => format!("{asks} the Envoys that you name"),
+            });
+        }
+        Ok(report)
     }
 }
 

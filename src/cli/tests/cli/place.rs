@@ -133,3 +133,52 @@ fn an_up_that_is_gone_or_only_starting_cannot_say_that_it_is_done() {
     hint: start it; --no-wait only writes, and the next `cutover up` starts with that
     ");
 }
+
+#[test]
+fn a_way_back_is_written_whether_or_not_an_up_could_confirm_it() {
+    let (stage, envoy) = stage();
+    let up = with_up(&stage, "state", &envoy);
+    fs::remove_file(stage.path("state/admin-address.txt")).unwrap();
+    let back = ["rollback", "--state", "state"];
+    // An `up` that has not started its Envoy yet cannot confirm it.
+    assert_run!(stage.run(&back), @r"
+    exit code: 3
+    --- stdout
+    written, not confirmed: default is green in the file, generation [GENERATION]; no Envoy was asked
+    next: `cutover status`, once `cutover up` says `ready`
+    ");
+    drop(up);
+    assert_run!(stage.run(&back), @r"
+    exit code: 3
+    --- stdout
+    written, not confirmed: default is blue in the file, generation [GENERATION]; no Envoy was asked
+    next: start `cutover up`, which begins with that; `cutover wait --generation [GENERATION] --admin HOST:PORT` asks an Envoy of your own
+    ");
+    let history = stage.run(&["history", "--state", "state"]).stdout;
+    let noted = history.matches("written, no Envoy was asked").count();
+    assert_eq!(noted, 2, "{history}");
+    // With an `up` that can be asked it is done.
+    let _up = with_up(&stage, "state", &envoy);
+    let done = stage.run(&back);
+    assert_eq!(done.code, Some(0), "{done}");
+    assert!(done.stdout.starts_with("done: default is "), "{done}");
+}
+
+#[test]
+fn a_way_back_without_an_envoy_named_is_written_and_says_who_is_to_be_named() {
+    let (stage, envoy) = stage();
+    drop(with_up(&stage, "state", &envoy));
+    fs::remove_file(stage.path("state/admin-address.txt")).unwrap();
+    let back = ["rollback", "--target", "state/cutover.json"];
+    let dry = stage.run(&[&back[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, Some(0), "{dry}");
+    assert_run!(stage.run(&back), @r"
+    exit code: 3
+    --- stdout
+    written, not confirmed: default is green in the file, generation [GENERATION]; no Envoy was asked
+    next: `cutover wait --generation [GENERATION] --admin HOST:PORT` asks the Envoys that you name
+    ");
+    // Whoever says that nobody is to be asked gets what they asked for.
+    let unasked = stage.run(&[&back[..], &["--no-wait"]].concat());
+    assert_eq!(unasked.code, Some(0), "{unasked}");
+}
