@@ -15,10 +15,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Drained {
-    /// Requests and streams that were cut.
-    pub(crate) cut: u64,
-    /// Connections that were still open, and were closed.
-    pub(crate) closed: u64,
+    /// Connections that were closed, requests and streams that were cut; none where Envoy did not say.
+    pub(crate) left: Option<Traffic>,
     /// Why it waited no longer.
     pub(crate) end: End,
     pub(crate) took: Duration,
@@ -144,11 +142,10 @@ pub(crate) async fn drain(
         _ = signals.stop() => End::Told,
         _ = proxy.ended() => End::Gone,
     };
-    let left = Traffic::of(&admin).await.unwrap_or_default();
+    let left = Traffic::of(&admin).await.ok();
     proxy.stop().await;
     Drained {
-        cut: left.requests,
-        closed: left.connections,
+        left,
         end,
         took: start.elapsed(),
     }

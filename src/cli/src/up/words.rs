@@ -115,15 +115,15 @@ pub(crate) fn draining(events: &Events, signal: &str, time: Duration, traffic: T
 
 /// Envoy has ended.
 pub(crate) fn stopped(events: &Events, signal: &str, time: Duration, drained: Drained) -> Report {
-    let Drained {
-        cut,
-        closed,
-        end,
-        took,
-    } = drained;
+    let Drained { left, end, took } = drained;
+    let (cut, closed) = (
+        left.map(|left| left.requests),
+        left.map(|left| left.connections),
+    );
     let cut_text = match cut {
-        0 => "no request was cut".to_owned(),
-        _ => format!("{} cut", were(cut, "request")),
+        None => "Envoy did not say whether a request was cut".to_owned(),
+        Some(0) => "no request was cut".to_owned(),
+        Some(cut) => format!("{} cut", were(cut, "request")),
     };
     let why = match end {
         End::Empty => String::new(),
@@ -132,7 +132,9 @@ pub(crate) fn stopped(events: &Events, signal: &str, time: Duration, drained: Dr
         End::Gone => "; Envoy ended by itself meanwhile".to_owned(),
     };
     let silent = match (end, closed) {
-        (End::Empty, 1..) => format!("; {} closed", were(closed, "silent connection")),
+        (End::Empty, Some(closed @ 1..)) => {
+            format!("; {} closed", were(closed, "silent connection"))
+        }
         _ => String::new(),
     };
     let details = json!({

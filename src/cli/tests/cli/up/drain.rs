@@ -5,7 +5,8 @@ use super::{
     stage::{Applications, DEADLINE, Up, ask, flip, runs, wait_for},
 };
 use crate::support::Stage;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -104,6 +105,18 @@ fn a_second_signal_ends_it_at_once() {
     let ended = up.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert_eq!(ended.result()["cut"], 1);
+    assert!(!runs(envoy));
+}
+
+#[test]
+fn of_an_envoy_that_hangs_nobody_says_that_no_request_was_cut() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    let up = Up::start(&stage, &applications, &["--drain-time", "100ms"]);
+    let envoy = Up::envoy(&stage);
+    kill_process(envoy, Signal::STOP).unwrap();
+    let ended = up.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(ended.result()["cut"], Value::Null);
     assert!(!runs(envoy));
 }
 
