@@ -11,7 +11,7 @@ mod version;
 pub(crate) mod words;
 
 pub(crate) use drain::{Drained, End, Traffic, drain};
-pub(crate) use files::{Wanted, Written, write};
+pub(crate) use files::{Wanted, Written, foresee, write};
 pub(crate) use notify::Notify;
 pub(crate) use ports::check as check_ports;
 pub(crate) use proxy::{Berth, Launch, Output, Proxy};

@@ -37,7 +37,9 @@ pub use journal::{
 };
 pub use module_id::ModuleId;
 pub use resource::ResourceOptions;
-pub use state::{Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock};
+pub use state::{
+    Found, Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock,
+};
 pub use status::{Agreement, Answer, ProxyStatus, Shows, Status, status};
 pub use target::{FileTarget, Locked, TargetError};
 pub use until::{Missing, Until};

@@ -2,7 +2,7 @@
 
 mod restore;
 
-pub use restore::{Origin, RestoreError, Restored};
+pub use restore::{Found, Origin, RestoreError, Restored};
 
 use crate::{
     FileTarget,

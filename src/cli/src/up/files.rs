@@ -2,8 +2,8 @@
 
 use crate::{failure::Failure, preview_rule::PreviewRule};
 use cutover_control::{
-    Bootstrap, Document, FlipError, Journal, Origin, ResourceOptions, RestoreError, StateFolder,
-    resource,
+    Bootstrap, Document, FlipError, Found, Journal, Origin, ResourceOptions, RestoreError, State,
+    StateFolder, resource,
     state::{BOOTSTRAP, LOG, MODULE},
 };
 use cutover_core::{Color, Plan};
@@ -105,6 +105,31 @@ pub(crate) fn write(folder: &StateFolder, wanted: Wanted<'_>) -> Result<Written,
         document,
         plan,
         notes,
+    })
+}
+
+/// What a start would do, in words, and the switch it would serve by; nothing is written.
+pub(crate) fn foresee(
+    folder: &StateFolder,
+    initial: Color,
+) -> Result<(&'static str, Option<State>), Failure> {
+    let found = folder.find(initial).map_err(|error| told(error, folder))?;
+    Ok(match found {
+        Found::Whole(document) => {
+            let plan = document.plan().map_err(FlipError::from)?;
+            let first = plan.services().first().map(|one| one.switch().into());
+            ("kept", first)
+        }
+        Found::Nothing {
+            state, recalled, ..
+        } => {
+            let what = if recalled.is_some() {
+                "restored from its journal"
+            } else {
+                "new"
+            };
+            (what, Some(state))
+        }
     })
 }
 

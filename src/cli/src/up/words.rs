@@ -2,10 +2,14 @@
 
 use super::{Drained, End, Proxy, Traffic};
 use crate::output::{Events, Report};
-use cutover_control::{Endpoint, Endpoints};
+use cutover_control::{Endpoint, Endpoints, State};
 use cutover_core::{Color, Plan};
 use serde_json::json;
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{
+    fmt::{Display, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 /// What there is to know of an Envoy that is ready.
 #[derive(Debug)]
@@ -95,6 +99,32 @@ impl Ready<'_> {
         }
         events.emit("ready", details, &text);
     }
+}
+
+/// What a start would do.
+pub(crate) fn foreseen(
+    envoy: &Path,
+    version: impl Display,
+    state_folder: &Path,
+    configuration: &str,
+    state: Option<State>,
+) -> Report {
+    let serves = state.map_or_else(String::new, |state| format!(", which is {state}"));
+    let path = state_folder.display();
+    let text = format!(
+        "would start Envoy {version} on {path}; its configuration would be {configuration}{serves}; nothing \
+         was written"
+    );
+    let json = json!({
+        "envoy": envoy.display().to_string(),
+        "version": version.to_string(),
+        "state": path.to_string(),
+        "configuration": configuration,
+        "active": state.map(|state| state.active),
+        "generation": state.and_then(|state| state.generation),
+        "written": false,
+    });
+    Report::good(text, json).next("the same without --dry-run starts it")
 }
 
 /// No new connection is taken any more.

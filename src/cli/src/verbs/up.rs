@@ -8,12 +8,13 @@ use crate::{
     preview_rule::PreviewRule,
     up::{
         Berth, Launch, Notify, Order, Output, Proxy, Ready, Signals, Wanted, Written, check_ports,
-        drain, version_of, words, write,
+        drain, foresee, version_of, words, write,
     },
 };
 use clap::Args;
 use cutover_control::{
-    AccessLog, Bootstrap, Endpoint, Health, HealthPath, StateFolder, StateLock, bootstrap,
+    AccessLog, Bootstrap, Endpoint, Health, HealthPath, StateError, StateFolder, StateLock,
+    bootstrap,
 };
 use cutover_core::{Color, token};
 use serde_json::json;
@@ -82,6 +83,9 @@ pub(crate) struct Up {
     /// Another module than the one that this tool carries
     #[arg(long, value_name = "PATH")]
     wasm: Option<PathBuf>,
+    /// Only tell what would be started; nothing is written
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What runs.
@@ -95,6 +99,9 @@ struct Running {
 
 impl Up {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
+        if self.dry_run {
+            return self.foresee(events).await;
+        }
         let mut signals = Signals::listen()?;
         let notify = Notify::from_environment();
         let early = |signal| {
@@ -199,6 +206,30 @@ impl Up {
             folder,
             _lock: lock,
         })
+    }
+
+    /// Refuses what a start would refuse, and tells what it would do.
+    async fn foresee(&self, events: &Events) -> Result<Report, Failure> {
+        self.check(events.format)?;
+        PreviewRule::new(&self.override_key, &self.listen)?;
+        self.keys()?;
+        module(self.wasm.as_deref())?;
+        let binary = envoy::find(self.envoy.as_deref())?;
+        let version = version_of(&binary).await?;
+        let folder = self.state.folder()?;
+        if let Some(up) = folder.running()? {
+            let (path, holder) = (folder.path().to_owned(), up.holder);
+            return Err(StateError::Taken { path, holder }.into());
+        }
+        check_ports(self.listen.iter().chain([&self.admin]).copied())?;
+        let (configuration, state) = foresee(&folder, self.initial)?;
+        Ok(words::foreseen(
+            &binary,
+            version,
+            folder.path(),
+            configuration,
+            state,
+        ))
     }
 
     /// Waits until Envoy takes traffic, and tells it to whoever wants to know.

@@ -79,6 +79,22 @@ pub enum RestoreError {
     State(#[from] StateError),
 }
 
+/// What a start finds, before anything is written.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The configuration, whole.
+    Whole(Document),
+    /// None that is whole; it has to be written.
+    Nothing {
+        /// The switch that is written.
+        state: State,
+        /// Something is there, and has to be put aside.
+        damaged: bool,
+        /// What the journal knows; nothing in a new folder.
+        recalled: Option<Recalled>,
+    },
+}
+
 impl StateFolder {
     /// Reads the configuration. Where there is none that is whole it is written anew: with `initial`
     /// active in a new folder, else with the switch that the journal knew last. `render` makes a file.
@@ -95,43 +111,18 @@ impl StateFolder {
     ) -> Result<Restored, RestoreError> {
         let target = self.target();
         let path = target.path().to_owned();
-        let damaged = match target.read() {
-            Ok(document) => {
-                let kept = document.plan();
-                kept.map_err(|reason| RestoreError::Config { path, reason })?;
+        let (state, damaged, recalled) = match self.find(initial)? {
+            Found::Whole(document) => {
                 let origin = Origin::Kept;
                 return Ok(Restored { document, origin });
             }
-            Err(TargetError::Missing(_)) => false,
-            Err(TargetError::Document {
-                reason: InvalidDocument::Json(_) | InvalidDocument::NotText,
-                ..
-            }) => true,
-            Err(error) => return Err(error.into()),
+            Found::Nothing {
+                state,
+                damaged,
+                recalled,
+            } => (state, damaged, recalled),
         };
         let journal = Journal::of(&target);
-        let entries = journal.read()?;
-        let services: BTreeSet<_> = entries.iter().map(|entry| entry.service.clone()).collect();
-        if services.iter().any(|name| name != SERVICE) {
-            let services = services.into_iter().collect();
-            return Err(RestoreError::Services { path, services });
-        }
-        let recalled = Recalled::of(&entries, SERVICE);
-        let state = match &recalled {
-            None if damaged || self.file(BOOTSTRAP).exists() => {
-                let what = if damaged { "no whole file" } else { "missing" };
-                return Err(RestoreError::NoTrace { path, what });
-            }
-            None => State {
-                generation: Some(Generation::after(None, 0)?),
-                active: initial,
-            },
-            Some(Recalled { last, certain, .. }) if *certain && last.generation.is_some() => *last,
-            Some(recalled) => State {
-                generation: Some(Generation::after(recalled.newest, unix_ms())?),
-                active: recalled.last.active,
-            },
-        };
         let aside = self.file("cutover.json.damaged");
         if damaged {
             fs::rename(&path, &aside).map_err(failed(&path))?;
@@ -156,6 +147,52 @@ impl StateFolder {
             certain: recalled.certain,
         });
         Ok(Restored { document, origin })
+    }
+
+    /// Looks what [`Self::restore`] would read or write, and writes nothing.
+    pub fn find(&self, initial: Color) -> Result<Found, RestoreError> {
+        let target = self.target();
+        let path = target.path().to_owned();
+        let damaged = match target.read() {
+            Ok(document) => {
+                let kept = document.plan();
+                kept.map_err(|reason| RestoreError::Config { path, reason })?;
+                return Ok(Found::Whole(document));
+            }
+            Err(TargetError::Missing(_)) => false,
+            Err(TargetError::Document {
+                reason: InvalidDocument::Json(_) | InvalidDocument::NotText,
+                ..
+            }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        let entries = Journal::of(&target).read()?;
+        let services: BTreeSet<_> = entries.iter().map(|entry| entry.service.clone()).collect();
+        if services.iter().any(|name| name != SERVICE) {
+            let services = services.into_iter().collect();
+            return Err(RestoreError::Services { path, services });
+        }
+        let recalled = Recalled::of(&entries, SERVICE);
+        let state = match &recalled {
+            None if damaged || self.file(BOOTSTRAP).exists() => {
+                let what = if damaged { "no whole file" } else { "missing" };
+                return Err(RestoreError::NoTrace { path, what });
+            }
+            None => State {
+                generation: Some(Generation::after(None, 0)?),
+                active: initial,
+            },
+            Some(Recalled { last, certain, .. }) if *certain && last.generation.is_some() => *last,
+            Some(recalled) => State {
+                generation: Some(Generation::after(recalled.newest, unix_ms())?),
+                active: recalled.last.active,
+            },
+        };
+        Ok(Found::Nothing {
+            state,
+            damaged,
+            recalled,
+        })
     }
 }
 

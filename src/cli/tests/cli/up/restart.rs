@@ -210,6 +210,39 @@ fn a_configuration_that_is_lost_or_torn_under_a_running_up_is_told_with_the_way_
 }
 
 #[test]
+fn a_dry_run_tells_what_a_start_would_do_and_writes_nothing() {
+    let (stage, applications) = (Stage::new(), Applications::start());
+    let files = || {
+        let there = fs::read_dir(stage.path("state")).into_iter().flatten();
+        let mut files: Vec<_> = there
+            .map(|one| one.unwrap().path())
+            .map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path))
+            .collect();
+        files.sort_unstable();
+        files
+    };
+    let foreseen = |active: &str, configuration: &str| {
+        let before = files();
+        let ended = Up::launch(&stage, &applications, &["--dry-run"]).end();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        let result = ended.result();
+        assert_eq!(result["active"], active);
+        assert_eq!(result["configuration"], configuration);
+        assert_eq!(files(), before);
+    };
+    foreseen("blue", "new");
+    assert!(!stage.path("state").exists());
+    let up = Up::start(&stage, &applications, &[]);
+    flip(&stage, "green");
+    let second = Up::launch(&stage, &applications, &["--dry-run"]).end();
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(up.stop().status.code(), Some(0));
+    foreseen("green", "kept");
+    stage.write("state/cutover.json", "{");
+    foreseen("green", "restored from its journal");
+}
+
+#[test]
 fn a_configuration_that_nothing_tells_the_color_of_is_not_guessed() {
     let (stage, applications) = (Stage::new(), Applications::start());
     let up = Up::start(&stage, &applications, &[]);
