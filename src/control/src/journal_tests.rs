@@ -112,6 +112,18 @@ fn of_a_beginning_without_an_end_the_file_or_the_next_writer_tells() {
             written: Some(false)
         }
     );
+    // What another service was tells nothing of this one.
+    let other = Entry {
+        service: "shop".to_owned(),
+        ..begun.clone()
+    };
+    let two = fates(&[begun.clone(), other], Some(begun.to));
+    assert_eq!(
+        two[0],
+        Fate::Unknown {
+            written: Some(true)
+        }
+    );
     let done = begun.ended(Kind::Done, Duration::ZERO);
     let ended = fates(&[begun.clone(), done.clone()], None);
     assert_eq!(ended, [Fate::Noted(Box::new(done))]);
@@ -149,6 +161,14 @@ fn a_writer_that_lives_is_under_way() {
     assert!(!entry.by.is_alive_elsewhere(entry.at));
     entry.by.pid = child.id();
     assert!(entry.by.is_alive_elsewhere(SystemTime::now()));
+    let under_way = [Entry {
+        at: SystemTime::now(),
+        ..entry.clone()
+    }];
+    assert_eq!(fates(&under_way, None), [Fate::UnderWay]);
+    assert!(!Recalled::of(&under_way, "default").unwrap().certain);
+    assert!(crate::gate::under_way(&under_way, "default").is_some());
+    assert!(crate::gate::under_way(&under_way, "shop").is_none());
     // It began later: another run of the program got that pid.
     let long_ago = SystemTime::now() - Duration::from_hours(1);
     assert!(!entry.by.is_alive_elsewhere(long_ago));

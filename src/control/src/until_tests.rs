@@ -89,6 +89,8 @@ fn settled_is_nothing_else_either() {
             "the Envoys run different modules: 0.0.1 (000000000001) and 1.0.0 (000000000010)",
         ],
     );
+    // Somebody who waits for a color waits for no more.
+    check("green", vec![other.clone()], &[]);
     // What is not known is not held against it.
     let answer = other.answer.as_mut().unwrap();
     (answer.drift, answer.stats.module) = (None, ModuleId::of_gauges(1, 1));
@@ -141,6 +143,14 @@ fn drained_is_a_color_without_streams_and_without_new_ones() {
         "drained=green",
         vec![shows(5, GREEN, 1)],
         &["127.0.0.1:9901 shows green, generation 5"],
+    );
+    // Of an Envoy that does not show the service nobody knows where it sends the next request.
+    let mut without = shows(5, GREEN, 0);
+    without.answer.as_mut().unwrap().stats.services.clear();
+    check(
+        "drained",
+        vec![without],
+        &["127.0.0.1:9901 does not show service `default`"],
     );
 }
 

@@ -89,6 +89,30 @@ fn every_request_that_the_checker_convicts_is_a_mark() {
 }
 
 #[test]
+fn of_more_stale_answers_than_can_be_marked_that_of_the_witness_is() {
+    let (_, data, certificate) = Run {
+        requests: 10_000,
+        stale: 9_000,
+        ..Run::default()
+    }
+    .drawn();
+    let share = &data["marks"]["stale"];
+    assert_eq!(
+        (&share["drawn"], &share["all"]),
+        (&10_000.into(), &72_000.into())
+    );
+    let Verdict::Violated(witness) = certificate.verdict else {
+        panic!("{:?}", certificate.verdict)
+    };
+    let marked = marked(&data, 4);
+    let mut requests = witness
+        .evidence
+        .iter()
+        .filter(|evidence| matches!(evidence.operation, cutover_history::Operation::Request(_)));
+    assert!(requests.any(|evidence| marked.contains(&evidence.line)));
+}
+
+#[test]
 fn a_run_without_violations_has_no_marks() {
     let (_, data, certificate) = Run::default().drawn();
     assert_eq!(certificate.verdict, Verdict::Holds);
