@@ -25,10 +25,10 @@ Exit codes:
   0  it holds, it is done
   1  it is violated, it failed, or another writer was ahead
   2  bad use or a bad configuration; nothing was changed
-  3  inconclusive, or the environment is in the way (no Envoy, a silent admin interface)
+  3  inconclusive, or the environment is in the way (no Envoy, a silent one)
 
-With -o json or yaml standard output is one value, for a failure too:
-  {\"error\": …, \"hint\": …, \"exit_code\": …, \"next\": …}; all else goes to standard error.
+With -o json or yaml standard output is one value, for a failure too, such as \
+{\"error\": …, \"hint\": …, \"exit_code\": …, \"next\": …}; all else goes to standard error. \
 With -o jsonl it is one object a line: each {\"event\": …}, at last {\"event\": \"result\", …}.";
 
 /// Switches all traffic from blue to green inside Envoy, at one instant, and proves that it did

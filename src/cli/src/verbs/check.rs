@@ -22,8 +22,9 @@ Example:
   cutover check cutover-verify/history.jsonl -o json | jq .verdict
   cutover check cutover-verify/history.jsonl --report pictures
 
-A certificate is checked against its history, which lies beside it: all of it is judged and counted
-again. A history that differs by one byte is refused, and so is a certificate that says anything else.
+A certificate is checked against its history, which lies beside it: all of it is judged and \
+counted again. A history that differs by one byte is refused, and so is a certificate that says \
+anything else.
 
 Exit codes: 0 holds, 1 violated or refused, 2 not a history or certificate, 3 inconclusive";
 

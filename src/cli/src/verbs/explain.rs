@@ -21,14 +21,14 @@ use std::{
 const EXAMPLE: &str = "\
 Example:
   cutover explain envoy/cutover.json --host shop.example.com --path /cart
-  cutover explain --target file:envoy/cutover.json -H 'x-cutover-override: green'
-  curl -sv localhost:10000 2>&1 >/dev/null | cutover explain envoy/cutover.json --request -
+  cutover explain -t envoy/cutover.json -H 'x-cutover-override: green'
+  curl -sv localhost:10000 2>&1 >/dev/null | cutover explain --request -
 
-The configuration is an ECDS file, a plugin configuration alone, or --target. What Envoys show is
-not asked: `cutover status` tells whether they have the same. A preview token is checked with the
+The configuration is an ECDS file, a plugin configuration alone, or --target. What Envoys show is \
+not asked: `cutover status` tells whether they have the same. A preview token is checked with the \
 key in CUTOVER_KEY_ID, as Envoy has it.
 
-Exit codes: 0 explained, also if the request is refused; 2 bad use or configuration; 3 a key is
+Exit codes: 0 explained, also if the request is refused; 2 bad use or configuration; 3 a key is \
 needed that is not set here";
 
 /// Tell where a request would go, and why, by what decides in the filter

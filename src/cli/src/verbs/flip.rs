@@ -19,33 +19,35 @@ use tokio::{sync::mpsc, task::JoinHandle};
 const EXAMPLE: &str = "\
 Example:
   cutover flip green --target file:envoy/cutover.json --admin 127.0.0.1:9901
-  cutover flip green --yes --reason 'release 12' --expect-generation 1763722800000
+  cutover flip green --yes --expect-generation 1763722800000
+  cutover flip green --yes --reason 'release 12'
 
-Done means that every Envoy shows the new generation. Where file and Envoys show the color already
-nothing is written; where an Envoy does not, the color is pushed again. An Envoy that is silent
-beforehand stops the flip: nothing is written. So do: a color without a cluster or a healthy endpoint,
-a push that would change more than the switch or the module, another flip under way. `cutover plan`
-shows all of this beforehand.
+Done means that every Envoy shows the new generation. Where file and Envoys show the color already \
+nothing is written; where an Envoy does not, the color is pushed again. An Envoy that is silent \
+beforehand stops the flip: nothing is written. So do: a color without a cluster or a healthy \
+endpoint, a push that would change more than the switch or the module, another flip under way. \
+`cutover plan` shows all of this beforehand.
 
-In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true then.
-Every flip is noted in PATH.journal (`cutover history`).
+In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true \
+then. Every flip is noted in PATH.journal (`cutover history`).
 
-Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 an Envoy or
-the file could not be reached, or it was interrupted";
+Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 an Envoy \
+or the file could not be reached, or it was interrupted";
 
 const EXAMPLE_BACK: &str = "\
 Example:
   cutover rollback --target file:envoy/cutover.json --admin 127.0.0.1:9901
 
-It goes to the color of `previous`, or to the other one. It never asks, and is written even if no Envoy
-can be asked; then it says who does not show it, and exits 1. Where no Envoy is named and no `up` runs
-it is written too, says that nobody confirmed it, and exits 3.
+It goes to the color of `previous`, or to the other one. It never asks, and is written even if no \
+Envoy can be asked; then it says who does not show it, and exits 1. Where no Envoy is named and no \
+`up` runs it is written too, says that nobody confirmed it, and exits 3.
 
-A second rollback goes forth again: to make sure of the first, flip to its color; a script that may run
-twice says --expect-generation.
+A second rollback goes forth again: to make sure of the first, flip to its color; a script that \
+may run twice says --expect-generation.
 
-Exit codes: 0 done, or written with --no-wait; 1 refused or not shown by every Envoy; 2 bad use or
-configuration; 3 written with no Envoy to ask, the file could not be reached, or it was interrupted";
+Exit codes: 0 done, or written with --no-wait; 1 refused or not shown by every Envoy; 2 bad use or \
+configuration; 3 written with no Envoy to ask, the file could not be reached, or it was \
+interrupted";
 
 /// Switch all traffic to a color, and wait until every Envoy shows it
 #[derive(Debug, Args)]

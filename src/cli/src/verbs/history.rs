@@ -12,8 +12,8 @@ Example:
   cutover history --target file:envoy/cutover.json
   cutover history --service shop --last 5 -o json
 
-It reads PATH.journal beside the file, which flip and rollback write: one line before the file is
-replaced, one when it is known what came of it. A switch whose command died in between is told as
+It reads PATH.journal beside the file, which flip and rollback write: one line before the file is \
+replaced, one when it is known what came of it. A switch whose command died in between is told as \
 unknown, with what the file says.
 
 Exit codes: 0 shown, 2 bad use, 3 the journal cannot be read";

@@ -19,10 +19,11 @@ Example:
   cutover init envoy --blue 127.0.0.1:8081 --green 127.0.0.1:8082
   cd envoy && envoy -c envoy.yaml
 
-Without --override-key clients may reach the other color unsigned, if Envoy listens on loopback
+Without --override-key clients may reach the other color unsigned, if Envoy listens on loopback \
 only; else not at all. Paths in the files are relative, so that the folder can be moved.
 
-Exit codes: 0 written, 2 something is there already or cannot be used, 3 the folder cannot be written";
+Exit codes: 0 written, 2 something is there already or cannot be used, 3 the folder cannot be \
+written";
 
 /// Write the files that Envoy starts with: bootstrap, filter configuration, module
 #[derive(Debug, Args)]

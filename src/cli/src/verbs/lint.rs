@@ -14,10 +14,10 @@ use std::{fmt::Write as _, path::PathBuf};
 const EXAMPLE: &str = "\
 Example:
   cutover lint envoy/cutover.json
-  echo '{\"active\": \"blue\", \"blue\": \"app-v1\", \"green\": \"app-v2\"}' | cutover lint -
+  echo '{\"active\": \"blue\", \"blue\": \"v1\", \"green\": \"v2\"}' | cutover lint -
 
-PATH is an ECDS file or a plugin configuration alone; of a module (.wasm) it tells which build
-it is. Whether the keys of an override are set in Envoy's environment cannot be seen from here.
+PATH is an ECDS file or a plugin configuration alone; of a module (.wasm) it tells which build it \
+is. Whether the keys of an override are set in Envoy's environment cannot be seen from here.
 
 Exit codes: 0 good, 2 the filter would refuse it";
 

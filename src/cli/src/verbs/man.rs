@@ -14,8 +14,8 @@ Example:
   cutover man | man -l -
   cutover man ~/.local/share/man/man1
 
-Without DIR the page of the tool is printed. With DIR its page and those of all verbs are written there,
-as cutover.1, cutover-flip.1 and so on; pages of these names are replaced.
+Without DIR the page of the tool is printed. With DIR its page and those of all verbs are written \
+there, as cutover.1, cutover-flip.1 and so on; pages of these names are replaced.
 
 Exit codes: 0 printed or written, 2 bad use, 3 the folder cannot be written";
 

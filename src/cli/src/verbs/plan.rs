@@ -20,11 +20,11 @@ Example:
   cutover plan
   cutover plan green --service shop -o json
 
-For each service: the switch that a flip would write, what each Envoy shows, and whether the flip would
-be refused, and why. Nothing is written, and nobody has to answer a question. Without COLOR it is the
-one that is not active.
+For each service: the switch that a flip would write, what each Envoy shows, and whether the flip \
+would be refused, and why. Nothing is written, and nobody has to answer a question. Without COLOR \
+it is the one that is not active.
 
-Exit codes: 0 the flip would go through as far as can be seen, else what the flip would exit with:
+Exit codes: 0 the flip would go through as far as can be seen, else what the flip would exit with: \
 1 refused, 2 bad use or configuration, 3 an Envoy or the file could not be reached";
 
 /// Show what a flip would change, and whether it would be refused

@@ -11,9 +11,9 @@ Example:
   cutover preview green --target file:envoy/cutover.json --for 15m
   cutover preview green --key-file k1.key -o json | jq -r .value
 
-It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where the
-configuration asks for no signature, the value is the bare color. A token that was made is good until
-its time is over: to revoke it, take its key out of the configuration.
+It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where \
+the configuration asks for no signature, the value is the bare color. A token that was made is \
+good until its time is over: to revoke it, take its key out of the configuration.
 
 Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";
 

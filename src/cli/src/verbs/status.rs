@@ -23,17 +23,17 @@ Example:
   cutover status --until settled --deadline 30s && echo every Envoy has it
   cutover status --watch -o jsonl | jq -c 'select(.event == \"changed\")'
 
-Columns: FILE tells whether the Envoy shows what the file says; ON BLUE and ON GREEN count the
-open requests and streams at a color; DRIFT counts where its configuration differs from the file
-beside the switch; REFUSED counts files that it could not use; IGNORED counts pushes that were
+Columns: FILE tells whether the Envoy shows what the file says; ON BLUE and ON GREEN count the \
+open requests and streams at a color; DRIFT counts where its configuration differs from the file \
+beside the switch; REFUSED counts files that it could not use; IGNORED counts pushes that were \
 older than what the Envoy had, or of the same generation with another content.
 
-A watch shows what changes: in a terminal it draws anew, else it prints a line a change. --until
-ends it, and is one of: settled (every Envoy agrees with the file, without drift), blue, green,
+A watch shows what changes: in a terminal it draws anew, else it prints a line a change. --until \
+ends it, and is one of: settled (every Envoy agrees with the file, without drift), blue, green, \
 generation=N (or a newer one), drained or drained=COLOR (no request goes there, none is open).
 
-Exit codes: 0 every Envoy agrees with the file, --until came true, or a watch without it was
-ended; 1 an Envoy does not agree, or --deadline was over; 2 bad use or configuration; 3 an Envoy
+Exit codes: 0 every Envoy agrees with the file, --until came true, or a watch without it was \
+ended; 1 an Envoy does not agree, or --deadline was over; 2 bad use or configuration; 3 an Envoy \
 could not be asked, or --until was interrupted";
 
 /// Show what the file says and what each Envoy shows

@@ -29,17 +29,19 @@ use std::{
 const EXAMPLE: &str = "\
 Example:
   cutover up --blue 127.0.0.1:8081 --green 127.0.0.1:8082 --health /healthz
-  cutover flip green                            (in another terminal; it finds this `up` by itself)
+  cutover flip green        (in another terminal; it finds this `up` by itself)
 
-It stays in the foreground until SIGTERM, SIGINT or SIGHUP. Then Envoy takes no new connection, answers
-what is in flight, tells each client to go, and ends after --drain-time at the latest. A second signal
-ends it at once. SIGUSR1 opens the access log anew, for logrotate.
+It stays in the foreground until SIGTERM, SIGINT or SIGHUP. Then Envoy takes no new connection, \
+answers what is in flight, tells each client to go, and ends after --drain-time at the latest. A \
+second signal ends it at once. SIGUSR1 opens the access log anew, for logrotate.
 
-The active color and its generation live in the state folder, and survive a restart with other options.
-Clients may reach the other color with --override-key, or unsigned where Envoy listens on loopback only.
+The active color and its generation live in the state folder, and survive a restart with other \
+options. Clients may reach the other color with --override-key, or unsigned where Envoy listens on \
+loopback only.
 
-Exit codes: 0 stopped, 1 another `up` runs on the state folder, 2 bad use or configuration, 3 no Envoy
-that can be used, a port that is taken, a folder that cannot be written, or Envoy ended by itself";
+Exit codes: 0 stopped, 1 another `up` runs on the state folder, 2 bad use or configuration, 3 no \
+Envoy that can be used, a port that is taken, a folder that cannot be written, or Envoy ended by \
+itself";
 
 /// Start Envoy in front of two running applications, and keep it until told to stop
 #[derive(Debug, Args)]

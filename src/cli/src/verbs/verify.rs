@@ -32,13 +32,15 @@ use tokio::signal::unix::{SignalKind, signal};
 const EXAMPLE: &str = "\
 Example:
   cutover verify
-  cutover verify --flips 100 --proxies 1 --workers 4 --rate 3000 --no-weather --seed 7 --out run
+  cutover verify --flips 100 --proxies 1 --workers 4 --no-weather --out run
+  cutover verify --seed 7 --rate 3000
   cutover verify --wasm target/cutover.wasm --envoy /usr/local/bin/envoy -o json
 
-It starts Envoys and two applications on loopback, makes load of six kinds, flips back and forth, and
-brings weather between the flips: stale, conflicting, torn and bad configurations, Envoys killed,
-paused and starved. The history and the certificate can be judged again with `cutover check`.
-Ctrl-C ends a run in order, and what there is by then is judged; the verdict is inconclusive then.
+It starts Envoys and two applications on loopback, makes load of six kinds, flips back and forth, \
+and brings weather between the flips: stale, conflicting, torn and bad configurations, Envoys \
+killed, paused and starved. The history and the certificate can be judged again with `cutover \
+check`. Ctrl-C ends a run in order, and what there is by then is judged; the verdict is \
+inconclusive then.
 
 Exit codes: 0 holds, 1 violated, 2 bad use, 3 inconclusive, interrupted, or no Envoy";
 

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 const EXAMPLE: &str = "\
 Example:
-  cutover wait --target file:envoy/cutover.json --admin 127.0.0.1:9901,127.0.0.1:9902
+  cutover wait -t envoy/cutover.json --admin 127.0.0.1:9901,127.0.0.1:9902
   cutover wait --generation 1763722800000 --deadline 1m
 
-Without --generation it is that of the file. An Envoy that is silent is asked again until the deadline.
-Nothing is written.
+Without --generation it is that of the file. An Envoy that is silent is asked again until the \
+deadline. Nothing is written.
 
-Exit codes: 0 every Envoy shows it, 1 one shows another generation (a newer one ends the wait), 2 bad
-use or configuration, 3 an Envoy was silent until the deadline, or it was interrupted";
+Exit codes: 0 every Envoy shows it, 1 one shows another generation (a newer one ends the wait), 2 \
+bad use or configuration, 3 an Envoy was silent until the deadline, or it was interrupted";
 
 /// Wait until every Envoy shows a generation
 #[derive(Debug, Args)]

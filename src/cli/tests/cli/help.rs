@@ -101,3 +101,40 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn help_breaks_a_line_only_where_it_is_full_at_80_and_at_100_columns() {
+    let stage = Stage::new();
+    let help = |words: &[&str], width: usize| {
+        let width = width.to_string();
+        let ran = stage.run_with(&[words, &["--help"]].concat(), &[("COLUMNS", &width)]);
+        let below = ran.stdout.split_once("\nExample:");
+        let below = below.or_else(|| ran.stdout.split_once("\nExit codes:"));
+        below.unwrap().1.to_owned()
+    };
+    let examples = |help: &str| help.trim().split("\n\n").next().unwrap().to_owned();
+    let verbs = verbs();
+    let commands = verbs.iter().map(|verb| vec![verb.as_str()]).chain([vec![]]);
+    for command in commands {
+        for width in [80, 100] {
+            let help = help(&command, width);
+            let lines: Vec<_> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let [line, next] = pair else { continue };
+                assert!(line.chars().count() <= width, "{command:?}: {line}");
+                // A list has lines that are not full; each is indented.
+                if next.starts_with(' ') || next.is_empty() || line.is_empty() {
+                    continue;
+                }
+                let word = next.split(' ').next().unwrap().chars().count();
+                let would_be = line.chars().count() + 1 + word;
+                assert!(would_be > width, "{command:?} at {width}: {line}\n{next}");
+            }
+        }
+        // Nobody copies half an example.
+        assert_eq!(
+            examples(&help(&command, 80)),
+            examples(&help(&command, 100))
+        );
+    }
+}
