@@ -202,7 +202,36 @@ impl Refusal {
 pub(crate) struct Facts {
     pub(crate) stats: Stats,
     pub(crate) running: Option<Running>,
-    pub(crate) clusters: BTreeMap<String, Endpoints>,
+    /// None where it was not asked, or did not say.
+    pub(crate) clusters: Option<BTreeMap<String, Endpoints>>,
+}
+
+/// Why requests to a color would be answered by nobody, as far as the Envoy's clusters tell.
+pub(crate) fn nowhere(
+    admin: SocketAddr,
+    service: &Service,
+    color: Color,
+    clusters: &BTreeMap<String, Endpoints>,
+) -> Option<Refusal> {
+    // Where a route is a header's value, the proxy's own routes say which cluster that is.
+    if service.route_by() == RouteBy::Header {
+        return None;
+    }
+    let cluster = service.route(color).to_owned();
+    match clusters.get(&cluster) {
+        None => Some(Refusal::NoCluster {
+            admin,
+            color,
+            cluster,
+        }),
+        Some(endpoints) if endpoints.healthy == 0 => Some(Refusal::NoHealthyEndpoint {
+            admin,
+            color,
+            cluster,
+            endpoints: endpoints.clone(),
+        }),
+        Some(_) => None,
+    }
 }
 
 /// What one Envoy has against a flip.
@@ -213,27 +242,9 @@ pub(crate) fn at_envoy(
     color: Color,
     facts: &Facts,
 ) -> Vec<Refusal> {
-    let mut refusals = vec![];
-    // Where a route is a header's value, the proxy's own routes say which cluster that is.
-    if service.route_by() == RouteBy::Cluster {
-        let cluster = service.route(color).to_owned();
-        match facts.clusters.get(&cluster) {
-            None => refusals.push(Refusal::NoCluster {
-                admin,
-                color,
-                cluster,
-            }),
-            Some(endpoints) if endpoints.healthy == 0 => {
-                refusals.push(Refusal::NoHealthyEndpoint {
-                    admin,
-                    color,
-                    cluster,
-                    endpoints: endpoints.clone(),
-                });
-            }
-            Some(_) => {}
-        }
-    }
+    let clusters = facts.clusters.as_ref();
+    let nowhere = clusters.and_then(|clusters| nowhere(admin, service, color, clusters));
+    let mut refusals: Vec<_> = nowhere.into_iter().collect();
     // An Envoy that was given nothing yet runs nothing that could change.
     let Some(running) = &facts.running else {
         return refusals;

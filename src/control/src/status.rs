@@ -1,8 +1,8 @@
 //! What the file says, what each proxy shows, and whether the two agree.
 
 use crate::{
-    Admin, AdminError, Document, FileTarget, FlipError, ModuleId, Seen, Stats, drift, gate,
-    service_of,
+    Admin, AdminError, Document, Endpoints, FileTarget, FlipError, ModuleId, Refusal, Seen, Stats,
+    drift, gate, service_of,
 };
 use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
 use std::{
@@ -41,6 +41,8 @@ pub struct Answer {
     pub stats: Stats,
     /// Open requests and streams by cluster, of the clusters that a service routes to.
     pub streams: BTreeMap<String, u64>,
+    /// The endpoints of these clusters; one that it does not have is absent.
+    pub endpoints: BTreeMap<String, Endpoints>,
     /// Where the configuration that it runs differs from the file, outside the switches. None where
     /// that cannot be known: it was given none, or it runs an older one than it was given last.
     pub drift: Option<Vec<String>>,
@@ -138,6 +140,23 @@ impl ProxyStatus {
         }
     }
 
+    /// The endpoints of a service's color; none where [`streams`](Self::streams) has none.
+    pub fn endpoints(&self, service: &Service, color: Color) -> Option<&Endpoints> {
+        let answer = self.answer.as_ref().ok()?;
+        match service.route_by() {
+            RouteBy::Cluster => answer.endpoints.get(service.route(color)),
+            RouteBy::Header => None,
+        }
+    }
+
+    /// Why nobody answers the requests of a service: the color that the Envoy shows as active has no
+    /// healthy endpoint there, or no cluster.
+    pub fn nowhere(&self, service: &Service) -> Option<Refusal> {
+        let active = self.active(service.name())?;
+        let answer = self.answer.as_ref().ok()?;
+        gate::nowhere(self.admin, service, active, &answer.endpoints)
+    }
+
     /// The module that it runs.
     pub fn module(&self) -> Option<ModuleId> {
         self.answer.as_ref().ok()?.stats.module
@@ -215,6 +234,10 @@ async fn ask(
     let version = admin.version().await?;
     let stats = admin.stats(service).await?;
     let streams = admin.open_streams(&clusters).await?;
+    let endpoints = match clusters.as_slice() {
+        [] => BTreeMap::new(),
+        clusters => admin.clusters(clusters).await?,
+    };
     let running = admin.running_config().await?;
     let accepted = running.filter(|running| running.was_accepted(&stats));
     let drift = accepted.map(|running| drift(document, &running.resource));
@@ -222,6 +245,7 @@ async fn ask(
         version,
         stats,
         streams,
+        endpoints,
         drift,
     })
 }

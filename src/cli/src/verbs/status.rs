@@ -110,11 +110,27 @@ impl Look {
     }
 }
 
+/// What is wrong, as sentences; of nobody that was asked nothing is known.
+fn wrong(status: &Status, services: &[&Service]) -> Vec<String> {
+    if status.proxies.is_empty() {
+        return vec![];
+    }
+    let dead = status.proxies.iter().flat_map(|proxy| {
+        services.iter().filter_map(|one| {
+            let active = proxy.active(one.name())?;
+            let nowhere = proxy.nowhere(one)?;
+            Some(format!("{active} is active, but {nowhere}"))
+        })
+    });
+    let missing = Until::Settled.missing(status, services).into_iter();
+    dead.chain(missing.map(|one| one.why)).collect()
+}
+
 fn judge(status: &Status, services: &[&Service]) -> Exit {
     if status.proxies.iter().any(|proxy| proxy.answer.is_err()) {
         return Exit::Environment;
     }
-    if status.proxies.is_empty() || Until::Settled.missing(status, services).is_empty() {
+    if status.proxies.is_empty() || wrong(status, services).is_empty() {
         Exit::Good
     } else {
         Exit::Failed

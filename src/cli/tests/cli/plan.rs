@@ -223,3 +223,23 @@ fn a_dry_run_writes_nothing_and_needs_no_yes() {
     "#);
     assert_eq!(stage.read("cutover.json"), before);
 }
+
+#[test]
+fn the_active_color_without_a_healthy_endpoint_is_no_good_end() {
+    let stage = Stage::with(&blue());
+    let before = stage.read("cutover.json");
+    let dead = Server::running(&before, &[("a", false), ("b", true)], "");
+    for verb in [&["plan", "blue"][..], &["flip", "blue", "--yes"]] {
+        let ran = stage.flip(verb, &[&dead]);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            said.contains("[ENVOY-1] has nowhere to send blue: "),
+            "{ran}"
+        );
+        assert!(!said.contains("nothing is to be done"), "{ran}");
+    }
+    let ran = stage.flip(&["flip", "blue", "--yes", "--force"], &[&dead]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(stage.read("cutover.json"), before);
+}

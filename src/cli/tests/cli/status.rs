@@ -23,8 +23,8 @@ fn an_envoy_that_agrees_is_told_so() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
-    [ENVOY-1]  blue    [GENERATION]  agrees  -        -         -      0        0        1.40.0   -
+    ENVOY            ACTIVE  GENERATION     FILE    HEALTHY             ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  blue    [GENERATION]  agrees  blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
     next: `cutover rollback` goes back to green
     ");
     assert_run!(stage.flip(&["status", "-o", "json"], &[&envoy]), @r#"
@@ -42,6 +42,16 @@ fn an_envoy_that_agrees_is_told_so() {
               "active": "blue",
               "agreement": "agrees",
               "conflict": 0,
+              "endpoints": {
+                "blue": {
+                  "healthy": 1,
+                  "unhealthy": []
+                },
+                "green": {
+                  "healthy": 1,
+                  "unhealthy": []
+                }
+              },
               "generation": [GENERATION],
               "override_refused": 0,
               "override_used": 0,
@@ -91,10 +101,10 @@ fn an_envoy_that_does_not_agree_is_told_how() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            ACTIVE  GENERATION        FILE      ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
-    [ENVOY-1]  green   1                 behind    -        -         -      0        0        1.40.0   -
-    [ENVOY-2]  green   9000000000000000  ahead     -        -         -      0        0        1.40.0   -
-    [ENVOY-3]  green   [GENERATION]     conflict  -        -         -      0        0        1.40.0   -
+    ENVOY            ACTIVE  GENERATION        FILE      HEALTHY             ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  green   1                 behind    blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
+    [ENVOY-2]  green   9000000000000000  ahead     blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
+    [ENVOY-3]  green   [GENERATION]     conflict  blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
 
     [ENVOY-1] shows green, generation 1; the file has blue, generation [GENERATION]
     [ENVOY-2] shows green, generation 9000000000000000; the file has blue, generation [GENERATION]
@@ -114,8 +124,8 @@ fn a_configuration_without_generation_is_per_worker() {
     SERVICE  ACTIVE  GENERATION  WRITTEN  BEFORE
     default  blue    per worker  -        -
 
-    ENVOY            ACTIVE  GENERATION  FILE        ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
-    [ENVOY-1]  blue    per worker  per worker  -        -         -      0        0        1.40.0   -
+    ENVOY            ACTIVE  GENERATION  FILE        HEALTHY             ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ENVOY-1]  blue    per worker  per worker  blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
     next: `cutover flip green` switches all traffic to green
     ");
 }
@@ -141,8 +151,8 @@ fn a_silent_envoy_is_told_beside_the_others() {
     SERVICE  ACTIVE  GENERATION     WRITTEN               BEFORE
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
-    ENVOY            ACTIVE  GENERATION     FILE    ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
-    [ADDRESS]  blue    [GENERATION]  agrees  -        -         -      0        0        1.40.0   -
+    ENVOY            ACTIVE  GENERATION     FILE    HEALTHY             ON BLUE  ON GREEN  DRIFT  REFUSED  IGNORED  VERSION  MODULE
+    [ADDRESS]  blue    [GENERATION]  agrees  blue 1/1 green 1/1  -        -         -      0        0        1.40.0   -
     127.0.0.1:9      silent
 
     no answer from 127.0.0.1:9: Connection refused (os error 111)
@@ -175,4 +185,78 @@ fn without_an_envoy_the_file_alone_is_shown() {
     error: there is no file none.json
     hint: `cutover init` writes one; --target file:PATH names another
     "#);
+}
+
+/// One that runs the file, and has these clusters.
+fn running(stage: &Stage, clusters: &'static [(&str, bool)]) -> Server {
+    Server::running(&stage.read("cutover.json"), clusters, "")
+}
+
+#[test]
+fn an_active_color_that_nobody_answers_for_is_told_with_the_way_out() {
+    let stage = stage();
+    let dead = running(&stage, &[("a", false), ("b", true)]);
+    let ran = stage.flip(&["status"], &[&dead]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("  blue 0/1 green 1/1  "), "{ran}");
+    let expected = "\
+[ENVOY-1] has nowhere to send blue: cluster `a` has 0 of 1 endpoint healthy (127.0.0.1:80 fails its health check)
+next: `cutover rollback` goes back to green, which is healthy; or start the application of blue again
+";
+    assert!(
+        ran.stdout
+            .ends_with(&format!("\nblue is active, but {expected}")),
+        "{ran}"
+    );
+    let json = stage.flip(&["status", "-o", "json"], &[&dead]).json();
+    let endpoints = &json["envoys"][0]["services"][0]["endpoints"];
+    assert_eq!(endpoints["blue"]["healthy"], 0);
+    assert_eq!(
+        endpoints["blue"]["unhealthy"],
+        json!(["127.0.0.1:80 fails its health check"])
+    );
+    assert_eq!(json["exit_code"], 1);
+    assert!(
+        json["wrong"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("blue is active, but ")
+    );
+    // Neither lives: a flip would not help.
+    let both = running(&stage, &[("a", false), ("b", false)]);
+    let ran = stage.flip(&["status"], &[&both]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let next =
+        "next: start the application of blue, or that of green and then `cutover flip green`\n";
+    assert!(ran.stdout.ends_with(next), "{ran}");
+    // The color that gets no requests may be down.
+    let idle = running(&stage, &[("a", true), ("b", false)]);
+    let ran = stage.flip(&["status"], &[&idle]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains("  blue 1/1 green 0/1  "), "{ran}");
+}
+
+#[test]
+fn without_a_way_back_a_flip_is_the_way_out() {
+    let stage = Stage::with(&json!({"active": "blue", "generation": 1, "blue": "a", "green": "b"}));
+    let dead = running(&stage, &[("b", true)]);
+    let ran = stage.flip(&["status"], &[&dead]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let expected = "\
+blue is active, but [ENVOY-1] has no cluster `a`, the route of blue
+next: `cutover flip green` switches to green, which is healthy; or start the application of blue again
+";
+    assert!(ran.stdout.ends_with(expected), "{ran}");
+}
+
+#[test]
+fn of_a_route_that_is_a_header_no_health_is_known() {
+    let stage = Stage::with(&json!({
+        "active": "blue", "generation": 1, "blue": {"header": "v1"}, "green": {"header": "v2"},
+    }));
+    let envoy = running(&stage, &[("v1", false)]);
+    let ran = stage.flip(&["status", "-o", "json"], &[&envoy]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let endpoints = &ran.json()["envoys"][0]["services"][0]["endpoints"];
+    assert_eq!(*endpoints, json!({"blue": null, "green": null}));
 }

@@ -19,6 +19,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+const SERVER_INFO: &str = r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#;
+
 /// A folder with the tool in it.
 pub(crate) struct Stage {
     folder: TempDir,
@@ -227,8 +229,8 @@ impl Server {
     ) -> Self {
         let looks = AtomicUsize::new(0);
         let body = move |path: &str| match path {
-            "/server_info" => r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#.to_owned(),
-            "/clusters" => clusters(&[("a", true), ("b", true)]),
+            "/server_info" => SERVER_INFO.to_owned(),
+            "/clusters" => clusters(&[("a", true), ("b", true), ("g", true)]),
             // It was given nothing, so that no flip can change too much of it.
             "/config_dump" => "{}".to_owned(),
             _ => stats(looks.fetch_add(1, Ordering::Relaxed)),
@@ -257,6 +259,7 @@ impl Server {
             writeln!(stats, "{ecds}: {version}").unwrap();
         }
         Self::answering(move |path| match path {
+            "/server_info" => SERVER_INFO.to_owned(),
             "/clusters" => clusters(own),
             "/config_dump" => dump.clone(),
             _ => stats.clone(),

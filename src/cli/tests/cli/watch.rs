@@ -170,10 +170,10 @@ fn without_a_terminal_each_change_is_a_line_and_until_ends_it() {
     ] }, {
         insta::assert_snapshot!(plain(&watching.came, admin), @"
         [TIME] file: active green, generation 5
-        [TIME] [ENVOY] active blue, generation 4, file behind, on green 1, ignored 0, refused 0, version 1.40.0
+        [TIME] [ENVOY] active blue, generation 4, file behind, healthy blue 1/1, healthy green 1/1, on green 1, ignored 0, refused 0, version 1.40.0
         [TIME] [ENVOY] active blue -> green, generation 4 -> 5, file behind -> agrees, on blue 2
         [TIME] no answer from [ENVOY]: [REASON]
-        [TIME] [ENVOY] is back: active green, generation 5, file agrees, on blue 2, ignored 0, refused 0, version 1.40.0
+        [TIME] [ENVOY] is back: active green, generation 5, file agrees, healthy blue 1/1, healthy green 1/1, on blue 2, ignored 0, refused 0, version 1.40.0
         [TIME] [ENVOY] on blue 2 -> 0
         drained after [TIME] s
         next: `cutover flip blue` switches all traffic to blue
@@ -418,8 +418,8 @@ fn in_a_terminal_it_draws_anew_and_gives_the_cursor_back() {
         SERVICE  ACTIVE  GENERATION  WRITTEN  BEFORE
         default  green   5           -        -
 
-        ENVOY            ACTIVE  GENERATION  FILE    ON BLUE  ON GRE
-        [ENVOY]  green   5           agrees  0        1     
+        ENVOY            ACTIVE  GENERATION  FILE    HEALTHY        
+        [ENVOY]  green   5           agrees  blue 1/1 green 
 
         [TIME]  until drained: now; Ctrl-C ends the watch
         drained after [TIME] s

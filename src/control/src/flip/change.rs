@@ -1,6 +1,9 @@
 //! What a flip writes, worked out before anything is written.
 
-use super::{Aim, FlipError, Flipped, Written, outlook::Look};
+use super::{
+    Aim, FlipError, Flipped, Written,
+    outlook::{self, Look},
+};
 use crate::{
     Document, Entry, FileTarget, State,
     gate::{self, Refusal},
@@ -152,6 +155,17 @@ impl Intent {
         }
         refusals.extend(gate::modules(target, document, &envoys));
         Ok(refusals)
+    }
+
+    /// The Envoys at which nobody would answer.
+    pub(super) fn nowhere(
+        &self,
+        document: &Document,
+        looks: &[Look],
+    ) -> Result<Vec<Refusal>, FlipError> {
+        let plan = document.plan()?;
+        let service = service_of(&plan, Some(&self.service))?;
+        Ok(outlook::nowhere(service, self.to, looks))
     }
 
     /// Nothing to write: all of it is there.

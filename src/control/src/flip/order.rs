@@ -56,6 +56,10 @@ impl Order<'_> {
         let Seen { document, looks } = seen;
         let intent = self.intent(&document)?;
         let Some(change) = intent.change(&document, self.expect, self.generation, &looks)? else {
+            let nowhere = intent.nowhere(&document, &looks)?;
+            if !self.force && !nowhere.is_empty() {
+                return Err(FlipError::Refused(nowhere));
+            }
             return Ok(intent.already(&looks));
         };
         if !self.force {

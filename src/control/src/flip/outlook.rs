@@ -2,7 +2,8 @@
 
 use super::{FlipError, change::Intent};
 use crate::{
-    Admin, AdminError, Document, Endpoints, FileTarget, Journal, Seen, State, Stats, gate::Facts,
+    Admin, AdminError, Document, Endpoints, FileTarget, Journal, Refusal, Seen, State, Stats,
+    gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
 use futures_util::future::join_all;
@@ -110,6 +111,7 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
             let change = intent.change(&document, expect, request.generation, &looks)?;
             let refusals = match &change {
                 Some(_) if gated => intent.refusals(target, &journal, &document, &looks)?,
+                None if gated => nowhere(service, intent.to, &looks),
                 _ => vec![],
             };
             Ok((change, refusals))
@@ -140,7 +142,10 @@ impl Outlook {
                 Ok(facts) => {
                     let seen = facts.stats.services.get(service.name());
                     let endpoints = match service.route_by() {
-                        RouteBy::Cluster => facts.clusters.get(service.route(to)).cloned(),
+                        RouteBy::Cluster => {
+                            let clusters = facts.clusters.as_ref();
+                            clusters.and_then(|all| all.get(service.route(to))).cloned()
+                        }
                         RouteBy::Header => None,
                     };
                     Ok((seen.cloned().unwrap_or_default(), endpoints))
@@ -190,6 +195,15 @@ impl Look {
     }
 }
 
+/// The Envoys at which nobody would answer requests to a color.
+pub(super) fn nowhere(service: &Service, color: Color, looks: &[Look]) -> Vec<Refusal> {
+    let at = |look: &Look| {
+        let clusters = look.facts.as_ref().ok()?.clusters.as_ref()?;
+        gate::nowhere(look.admin.address(), service, color, clusters)
+    };
+    looks.iter().filter_map(at).collect()
+}
+
 /// Asks all Envoys at once; on the way back only for what they show, and not for long.
 pub(super) async fn look(
     document: &Document,
@@ -227,7 +241,7 @@ pub(super) async fn look(
             Ok(Facts {
                 stats,
                 running: asked.running_config().await?,
-                clusters: asked.clusters(clusters).await?,
+                clusters: Some(asked.clusters(clusters).await?),
             })
         };
         let facts = facts.await;

@@ -1,6 +1,6 @@
 //! What changes from look to look.
 
-use super::view::{generation_cell, proxy_json};
+use super::view::{generation_cell, healthy_cell, proxy_json};
 use crate::{output::Events, verbs::lint::as_json};
 use cutover_control::{ProxyStatus, Status};
 use cutover_core::{Color, Generation, Service};
@@ -137,6 +137,11 @@ fn facts(proxy: &ProxyStatus, services: &[&Service]) -> Facts {
         note("active", active.map_or("-", Color::as_str).to_owned());
         note("generation", generation_cell(shows.seen.generation));
         note("file", shows.agreement.as_str().to_owned());
+        for color in Color::ALL {
+            if let Some(endpoints) = proxy.endpoints(service, color) {
+                note(&format!("healthy {color}"), healthy_cell(endpoints));
+            }
+        }
         if let Some(idle) = active.map(Color::other)
             && let Some(open) = proxy.streams(service, idle)
         {

@@ -8,17 +8,20 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
     if status.proxies.is_empty() {
         return "name the Envoys with --admin HOST:PORT, or start one with `cutover up`".to_owned();
     }
+    let more = if status.plan.services().len() > 1 {
+        " --service NAME"
+    } else {
+        ""
+    };
+    if let Some(step) = services.iter().find_map(|one| revive(status, one, more)) {
+        return step;
+    }
     if let Some(silent) = status.proxies.iter().find(|proxy| proxy.answer.is_err()) {
         let admin = silent.admin;
         return format!(
             "is the Envoy of {admin} up? `cutover status --watch` tells when it is back"
         );
     }
-    let more = if status.plan.services().len() > 1 {
-        " --service NAME"
-    } else {
-        ""
-    };
     for service in services {
         for proxy in &status.proxies {
             let agreement = proxy
@@ -61,6 +64,39 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
         }
         _ => format!("`cutover flip {other}{more}` switches all traffic to {other}"),
     }
+}
+
+/// Where the active color has no healthy endpoint: what brings answers back.
+fn revive(status: &Status, service: &Service, more: &str) -> Option<String> {
+    let mut proxies = status.proxies.iter();
+    let dead = proxies.find(|proxy| proxy.nowhere(service).is_some())?;
+    let active = dead.active(service.name())?;
+    let other = active.other();
+    let lives = |proxy: &ProxyStatus| {
+        let endpoints = proxy.endpoints(service, other);
+        endpoints.is_some_and(|endpoints| endpoints.healthy > 0)
+    };
+    if !status.proxies.iter().all(lives) {
+        return Some(format!(
+            "start the application of {active}, or that of {other} and then `cutover flip {other}{more}`"
+        ));
+    }
+    let file = service.switch();
+    let is_way_back = file.active == active
+        && file
+            .previous
+            .is_some_and(|previous| previous.active == other);
+    Some(if is_way_back {
+        format!(
+            "`cutover rollback{more}` goes back to {other}, which is healthy; or start the application of \
+             {active} again"
+        )
+    } else {
+        format!(
+            "`cutover flip {other}{more}` switches to {other}, which is healthy; or start the application \
+             of {active} again"
+        )
+    })
 }
 
 fn mend(agreement: Agreement, service: &Service, more: &str) -> Option<String> {

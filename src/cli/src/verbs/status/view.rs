@@ -1,8 +1,8 @@
 //! A look as text and as JSON.
 
-use super::Seen;
+use super::{Seen, wrong};
 use crate::{table::table, verbs::lint::as_json};
-use cutover_control::{ProxyStatus, Until};
+use cutover_control::{Endpoints, ProxyStatus};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -14,11 +14,11 @@ pub(super) fn text(seen: &Seen, services: &[&Service]) -> String {
         return text;
     }
     let _ = write!(text, "\n{}", table(&envoy_rows(seen, services)));
-    let wrong = Until::Settled.missing(&seen.status, services);
+    let wrong = wrong(&seen.status, services);
     if !wrong.is_empty() {
         text.push('\n');
         for one in wrong {
-            let _ = writeln!(text, "{}", one.why);
+            let _ = writeln!(text, "{one}");
         }
     }
     text
@@ -57,6 +57,7 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
         "ACTIVE",
         "GENERATION",
         "FILE",
+        "HEALTHY",
         "ON BLUE",
         "ON GREEN",
         "DRIFT",
@@ -93,6 +94,7 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
                 shows.seen.active.map_or("-", Color::as_str).to_owned(),
                 generation_cell(shows.seen.generation),
                 shows.agreement.as_str().to_owned(),
+                healthy(proxy, service),
                 open(Color::Blue),
                 open(Color::Green),
                 match answer.drift.as_deref() {
@@ -116,6 +118,28 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
+}
+
+/// How many endpoints are healthy, of how many.
+fn healthy(proxy: &ProxyStatus, service: &Service) -> String {
+    let colors = Color::ALL.map(|color| {
+        let endpoints = proxy.endpoints(service, color)?;
+        Some(format!("{color} {}", healthy_cell(endpoints)))
+    });
+    match colors {
+        [None, None] => dash(),
+        [blue, green] => {
+            let none = |color: Color| format!("{color} -");
+            let blue = blue.unwrap_or_else(|| none(Color::Blue));
+            let green = green.unwrap_or_else(|| none(Color::Green));
+            format!("{blue} {green}")
+        }
+    }
+}
+
+pub(super) fn healthy_cell(endpoints: &Endpoints) -> String {
+    let all = endpoints.healthy + endpoints.unhealthy.len();
+    format!("{}/{all}", endpoints.healthy)
 }
 
 fn dash() -> String {
@@ -143,18 +167,18 @@ fn time_of(generation: u64) -> String {
 /// The same for programs.
 pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
     let status = &seen.status;
-    let missing = match status.proxies.as_slice() {
-        [] => vec![],
-        _ => Until::Settled.missing(status, services),
-    };
     json!({
         "target": format!("file:{}", seen.file),
         "version": status.version,
         "module": status.module,
         "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
         "envoys": status.proxies.iter().map(|p| proxy_json(p, services)).collect::<Vec<_>>(),
-        "wrong": missing.iter().map(|one| one.why.as_str()).collect::<Vec<_>>(),
+        "wrong": wrong(status, services),
     })
+}
+
+fn endpoints_json(endpoints: &Endpoints) -> Value {
+    json!({ "healthy": endpoints.healthy, "unhealthy": endpoints.unhealthy })
 }
 
 /// One Envoy.
@@ -178,6 +202,10 @@ pub(super) fn proxy_json(proxy: &ProxyStatus, services: &[&Service]) -> Value {
                 "override_used": seen.override_used,
                 "override_refused": seen.override_refused,
                 "agreement": shows.agreement,
+                "endpoints": {
+                    "blue": proxy.endpoints(service, Color::Blue).map(endpoints_json),
+                    "green": proxy.endpoints(service, Color::Green).map(endpoints_json),
+                },
                 "streams": {
                     "blue": proxy.streams(service, Color::Blue),
                     "green": proxy.streams(service, Color::Green),
