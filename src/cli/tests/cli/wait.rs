@@ -1,6 +1,6 @@
 use crate::{
     assert_run,
-    support::{Server, Stage},
+    support::{Server, Stage, shows},
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -53,6 +53,24 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_shows() {
     let conflict = Server::stuck(7, 2);
     let ran = stage.flip(&["wait", "--deadline", "50ms"], &[&conflict]);
     assert_eq!(ran.code, Some(1), "{ran}");
+}
+
+#[test]
+fn of_a_generation_that_the_file_does_not_have_any_color_will_do() {
+    let (stage, _) = stage();
+    let older = Server::stuck(6, 2);
+    let ran = stage.flip(&["wait", "--generation", "6"], &[&older]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+}
+
+#[test]
+fn a_refusal_of_long_ago_is_none_of_what_is_waited_for() {
+    let (stage, _) = stage();
+    let refused = "extension_config_discovery.http_filter.cutover.update_rejected: 1\n";
+    let behind = Server::with(move |_| shows("default", 6, 2) + refused);
+    let ran = stage.flip(&["wait", "--deadline", "1s"], &[&behind]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("shows generation 6 (green)"), "{ran}");
 }
 
 #[test]
