@@ -198,7 +198,7 @@ pub(crate) struct Preview {
     /// Id of the key that signs; may be left out when only one is at hand
     #[arg(long, value_name = "ID")]
     pub(crate) key: Option<String>,
-    /// File with the key's bytes, instead of the variable `CUTOVER_KEY_ID`; a line end is dropped
+    /// File with the key's bytes, instead of the variable `CUTOVER_KEY_<ID>`; a line end is dropped
     #[arg(long, value_name = "PATH")]
     pub(crate) key_file: Option<PathBuf>,
     /// What the curl line asks for

@@ -25,8 +25,8 @@ Example:
   curl -sv localhost:10000 2>&1 >/dev/null | cutover explain --request -
 
 The configuration is an ECDS file, a plugin configuration alone, or --target. What Envoys show is \
-not asked: `cutover status` tells whether they have the same. A preview token is checked with the \
-key in CUTOVER_KEY_ID, as Envoy has it.
+not asked: `cutover status` tells whether they have the same. A preview token of key ID is checked \
+with the variable CUTOVER_KEY_<ID>, as Envoy has it.
 
 Exit codes: 0 explained, also if the request is refused; 2 bad use or configuration; 3 a key is \
 needed that is not set here";

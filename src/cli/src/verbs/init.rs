@@ -47,7 +47,7 @@ pub(crate) struct Init {
     /// Check the health of both applications: GET this path, 200 to 299 is well
     #[arg(long, value_name = "PATH")]
     health: Option<HealthPath>,
-    /// Preview needs a token signed by the key in Envoy's environment variable `CUTOVER_KEY_ID`;
+    /// Preview needs a token signed by the key in Envoy's environment variable `CUTOVER_KEY_<ID>`;
     /// may be given several times
     #[arg(long, value_name = "ID")]
     override_key: Vec<String>,

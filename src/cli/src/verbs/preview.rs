@@ -11,7 +11,7 @@ Example:
   cutover preview green --target file:envoy/cutover.json --for 15m
   cutover preview green --key-file k1.key -o json | jq -r .value
 
-It signs with the key that Envoy has, from CUTOVER_KEY_ID in the environment or from a file. Where \
+It signs with the key that Envoy has, from CUTOVER_KEY_<ID> in the environment or from a file. Where \
 the configuration asks for no signature, the value is the bare color. A token that was made is \
 good until its time is over: to revoke it, take its key out of the configuration.
 
@@ -208,7 +208,7 @@ fn key(preview: &args::Preview, ids: &[&str]) -> Result<(String, token::Key), Fa
 fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = fs::read(path).map_err(|error| {
         Failure::usage(format!("{} cannot be read: {error}", path.display()))
-            .hint("name a file with the key that Envoy has, or set CUTOVER_KEY_ID")
+            .hint("name a file with the key that Envoy has, or set CUTOVER_KEY_<ID>")
     })?;
     // As `$(cat FILE)` would put it into Envoy's environment.
     while bytes

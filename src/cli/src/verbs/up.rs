@@ -75,11 +75,12 @@ pub(crate) struct Up {
     /// Where Envoy's admin interface listens, on loopback; port 0 is any free port
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = args::address)]
     admin: SocketAddr,
-    /// Preview needs a token signed by the key in the environment variable `CUTOVER_KEY_ID`; may be
+    /// Preview needs a token signed by the key in the environment variable `CUTOVER_KEY_<ID>`; may be
     /// given several times
     #[arg(long, value_name = "ID")]
     override_key: Vec<String>,
-    /// The Envoy to start; without it: `envoy` on the PATH
+    /// The Envoy to start; else the one on PATH, else that of scripts/get-envoy in `.tools` of the
+    /// checkout
     #[arg(long, env = "CUTOVER_ENVOY", value_name = "PATH")]
     envoy: Option<PathBuf>,
     /// Another module than the one that this tool carries

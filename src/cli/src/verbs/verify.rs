@@ -84,7 +84,8 @@ pub(crate) struct Verify {
     /// The module to judge, instead of the one that this tool carries
     #[arg(long, value_name = "PATH")]
     wasm: Option<PathBuf>,
-    /// The Envoy to start; else the one on PATH, else that of scripts/get-envoy
+    /// The Envoy to start; else the one on PATH, else that of scripts/get-envoy in `.tools` of the
+    /// checkout
     #[arg(long, value_name = "PATH", env = "CUTOVER_ENVOY")]
     envoy: Option<PathBuf>,
     /// Where history.jsonl and certificate.json go; older ones there are replaced
