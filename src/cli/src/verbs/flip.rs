@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip, rollback,
+    Aim, FlipError, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip, rollback,
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
@@ -134,7 +134,8 @@ impl Forth {
         let flipped = flip(&target, &request).await;
         drop(request);
         let _ = told.await;
-        Ok(report(&flipped?, events))
+        warn(&flipped, events);
+        Ok(report(&flipped?))
     }
 }
 
@@ -174,8 +175,9 @@ impl Back {
         let flipped = rollback(&target, &request).await;
         drop(request);
         let _ = told.await;
+        warn(&flipped, events);
         let flipped = flipped?;
-        let mut report = report(&flipped, events);
+        let mut report = report(&flipped);
         if nobody_to_ask {
             report.exit = Exit::Environment;
             let asks = format!(
@@ -242,15 +244,30 @@ pub(super) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandl
     (sender, told)
 }
 
-fn report(flipped: &Flipped, events: &Events) -> Report {
+/// Says what was passed over and what went wrong beside it, whatever came of the rest.
+fn warn(flipped: &Result<Flipped, FlipError>, events: &Events) {
+    let written = match flipped {
+        Ok(flipped) => &flipped.written,
+        Err(
+            FlipError::NotDone { written, .. }
+            | FlipError::Interrupted {
+                written: Some(written),
+                ..
+            },
+        ) => written,
+        Err(_) => return,
+    };
+    for warning in &written.warnings {
+        events.say(&format!("warning: {warning}"));
+    }
+}
+
+fn report(flipped: &Flipped) -> Report {
     let Flipped {
         written,
         pushed,
         shown,
     } = flipped;
-    for warning in &written.warnings {
-        events.say(&format!("warning: {warning}"));
-    }
     let (service, generation, active) = (&written.service, written.generation, written.active);
     let wait = shown
         .iter()

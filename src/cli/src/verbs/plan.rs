@@ -78,7 +78,13 @@ pub(super) async fn look_at_one(
     if let Some(obstacle) = outlook.obstacle.take() {
         return Err(obstacle.into());
     }
-    let text = outlook.after.map(|after| in_words(&outlook, Some(&after)));
+    let text = outlook.after.map(|after| {
+        let mut text = in_words(&outlook, Some(&after));
+        for warning in &outlook.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        text
+    });
     Ok((outlook.state(), text))
 }
 

@@ -255,3 +255,41 @@ fn a_flip_that_waits_for_its_envoys_stands_in_the_way_of_the_next_but_not_of_a_w
     let ran = stage.flip(&["flip", "--yes", "green"], &[&envoy]);
     assert_eq!(ran.code, Some(0), "{ran}");
 }
+
+#[test]
+fn what_force_passes_over_is_listed_and_a_way_back_warns_of_a_dead_color() {
+    let dead: &[_] = &[("a", true), ("b", false)];
+    let nowhere = "[ENVOY-1] has nowhere to send green: cluster `b` has 0 of 1 endpoint healthy \
+                   (127.0.0.1:80 fails its health check)";
+    let mut edited = blue();
+    edited["hosts"] = json!(["shop.example"]);
+    let envoy = Server::running(&ecds(&blue()), dead, "");
+    let force = [FLIP.as_slice(), &["--force"]].concat();
+    let forced = Stage::with(&edited).flip(&force, &[&envoy]);
+    let warned = format!(
+        "warning: --force passes over this: {nowhere}\n\
+         warning: --force passes over this: more than the switch would change at [ENVOY-1]: configuration.hosts\n"
+    );
+    assert!(forced.stderr.starts_with(&warned), "{forced}");
+    let force = [force.as_slice(), &["-o", "json"]].concat();
+    let forced = Stage::with(&edited).flip(&force, &[&envoy]).json();
+    let expected = format!("--force passes over this: {nowhere}");
+    assert_eq!(forced["warnings"][0], expected);
+    let dry = [FLIP.as_slice(), &["--force", "--dry-run"]].concat();
+    let dry = Stage::with(&edited).flip(&dry, &[&envoy]);
+    assert!(dry.stdout.contains(&warned), "{dry}");
+    assert!(dry.stdout.contains("\na flip would go through\n"), "{dry}");
+    // A way back is not asked about drift, and goes on.
+    let stage = Stage::with(&edited);
+    let back = stage.flip(&["rollback", "--deadline", "50ms"], &[&envoy]);
+    assert!(
+        back.stderr
+            .starts_with(&format!("warning: {nowhere}\nerror: ")),
+        "{back}"
+    );
+    assert_eq!(stage.configuration()["active"], "green");
+    // Where all is well there is nothing to warn of.
+    let well = Server::running(&ecds(&blue()), GOOD, "");
+    let back = Stage::with(&blue()).flip(&["rollback", "--deadline", "50ms"], &[&well]);
+    assert!(!back.stderr.contains("warning"), "{back}");
+}

@@ -136,7 +136,8 @@ fn a_plan_exits_as_the_flip_would() {
       + previous: blue, generation 1
 
     ENVOY            ACTIVE  GENERATION  ENDPOINTS OF GREEN
-    [ENVOY-1]  blue    1           -
+    [ENVOY-1]  blue    1           0 of 1 endpoint healthy (127.0.0.1:80 fails its health check)
+    warning: [ENVOY-1] has nowhere to send green: cluster `b` has 0 of 1 endpoint healthy (127.0.0.1:80 fails its health check)
     a rollback would go through
     next: cutover rollback
     "#);

@@ -6,7 +6,7 @@ use super::{
     outlook::{Look, look},
 };
 use crate::{
-    Absent, Document, Entry, FileTarget, Interrupt, Journal, Kind, Locked, State, Stats,
+    Absent, Document, Entry, FileTarget, Interrupt, Journal, Kind, Locked, Refusal, State, Stats,
     TargetError, service_of,
     watch::{self, Goal, Shown, Step, Steps, Unshown},
 };
@@ -57,18 +57,22 @@ impl Order<'_> {
         let intent = self.intent(&document)?;
         let Some(change) = intent.change(&document, self.expect, self.generation, &looks)? else {
             let nowhere = intent.nowhere(&document, &looks)?;
-            if !self.force && !nowhere.is_empty() {
-                return Err(FlipError::Refused(nowhere));
-            }
-            return Ok(intent.already(&looks));
+            let mut already = intent.already(&looks);
+            already.written.warnings = self.pass_over(nowhere)?;
+            return Ok(already);
         };
-        if !self.force {
-            let journal = Journal::of(target).read()?;
-            let refusals = intent.refusals(target, &journal, &document, &looks)?;
-            if !refusals.is_empty() {
-                return Err(FlipError::Refused(refusals));
+        let refusals = match self.aim {
+            Aim::Back => intent.nowhere(&document, &looks)?,
+            Aim::To(_) | Aim::Other => {
+                let journal = match Journal::of(target).read() {
+                    Err(_) if self.force => vec![],
+                    journal => journal?,
+                };
+                intent.refusals(target, &journal, &document, &looks)?
             }
-        }
+        };
+        let mut change = change;
+        change.warnings.extend(self.pass_over(refusals)?);
         if self.interrupt.is_raised() {
             return Err(stopped());
         }
@@ -85,16 +89,26 @@ impl Order<'_> {
         end(target, self.interrupt.is_raised(), written, &begun, outcome).await
     }
 
+    /// What the gates have against it: an error, or what it is warned of.
+    fn pass_over(&self, refusals: Vec<Refusal>) -> Result<Vec<String>, FlipError> {
+        if !self.force && !refusals.is_empty() {
+            return Err(FlipError::Refused(refusals));
+        }
+        Ok(refusals
+            .iter()
+            .map(|one| self.aim.in_spite_of(one))
+            .collect())
+    }
+
     /// Looks at file and Envoys, and takes the lock. A flip that finds another file under the lock
     /// than it has looked at is refused; a way back takes the file as it is.
     async fn prepare(&self, target: &FileTarget) -> Result<(Seen, Locked), FlipError> {
         target.own_metadata()?;
         let document = target.read()?;
         let intent = self.intent(&document)?;
-        let gated = !self.force && self.aim != Aim::Back;
         let plan = document.plan()?;
         let services = [service_of(&plan, self.service)?];
-        let looks = look(&document, &services, self.admins, self.aim, gated).await;
+        let looks = look(&document, &services, self.admins, self.aim, self.force).await;
         let silent: Vec<_> = looks.iter().filter_map(Look::silence).collect();
         if self.aim != Aim::Back && !silent.is_empty() {
             return Err(FlipError::Unreachable(silent));

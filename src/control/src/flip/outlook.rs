@@ -6,7 +6,7 @@ use crate::{
     gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::{net::SocketAddr, time::Duration};
 
 /// Where a switch leads.
@@ -21,6 +21,14 @@ pub enum Aim {
 }
 
 impl Aim {
+    /// A refusal that does not stop it, as a warning.
+    pub(super) fn in_spite_of(self, refusal: &Refusal) -> String {
+        match self {
+            Self::Back => refusal.to_string(),
+            Self::To(_) | Self::Other => format!("--force passes over this: {refusal}"),
+        }
+    }
+
     /// The color that a service with this switch would get.
     pub fn color(self, before: &Switch) -> Color {
         match self {
@@ -97,8 +105,18 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
         None => all.services().iter().map(AsRef::as_ref).collect(),
     };
     let gated = request.aim != Aim::Back && !request.force;
-    let looks = look(&document, &services, &request.admins, request.aim, gated).await;
-    let journal = Journal::of(target).read()?;
+    let looks = look(
+        &document,
+        &services,
+        &request.admins,
+        request.aim,
+        request.force,
+    );
+    let looks = looks.await;
+    let journal = match Journal::of(target).read() {
+        Err(_) if !gated => vec![],
+        journal => journal?,
+    };
     let outlooks = services.iter().map(|service| {
         let mut outlook = Outlook::of(service, request.aim, &looks);
         let worked_out = || -> Result<_, FlipError> {
@@ -110,9 +128,10 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
             }
             let change = intent.change(&document, expect, request.generation, &looks)?;
             let refusals = match &change {
-                Some(_) if gated => intent.refusals(target, &journal, &document, &looks)?,
-                None if gated => nowhere(service, intent.to, &looks),
-                _ => vec![],
+                Some(_) if request.aim != Aim::Back => {
+                    intent.refusals(target, &journal, &document, &looks)?
+                }
+                _ => nowhere(service, intent.to, &looks),
             };
             Ok((change, refusals))
         };
@@ -122,7 +141,10 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
                     outlook.after = Some(change.switch);
                     outlook.warnings = change.warnings;
                 }
-                if !refusals.is_empty() {
+                if !gated {
+                    let warnings = refusals.iter().map(|one| request.aim.in_spite_of(one));
+                    outlook.warnings.extend(warnings);
+                } else if !refusals.is_empty() {
                     outlook.obstacle = Some(FlipError::Refused(refusals));
                 }
             }
@@ -210,7 +232,7 @@ pub(super) async fn look(
     services: &[&Service],
     admins: &[SocketAddr],
     aim: Aim,
-    gated: bool,
+    force: bool,
 ) -> Vec<Look> {
     let one = match services {
         [one] => Some(one.name()),
@@ -231,11 +253,21 @@ pub(super) async fn look(
             Aim::To(_) | Aim::Other => admin.clone(),
         };
         let facts = async {
+            if aim == Aim::Back {
+                let (stats, clusters) = join(asked.stats(one), asked.clusters(clusters)).await;
+                return Ok(Facts {
+                    stats: stats?,
+                    running: None,
+                    clusters: clusters.ok(),
+                });
+            }
             let stats = asked.stats(one).await?;
-            if !gated {
+            if force {
+                // Only to say what is passed over: what cannot be known stands in nobody's way.
                 return Ok(Facts {
                     stats,
-                    ..Facts::default()
+                    running: asked.running_config().await.ok().flatten(),
+                    clusters: asked.clusters(clusters).await.ok(),
                 });
             }
             Ok(Facts {
