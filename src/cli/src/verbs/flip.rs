@@ -13,6 +13,7 @@ use cutover_control::{
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -89,7 +90,8 @@ impl Forth {
             force: self.force,
         };
         if self.flip.dry_run {
-            return plan::foresee_one(&target, &plan).await;
+            let said = said(&self.flip, self.generation, self.force);
+            return plan::foresee_one(&target, &plan, &said).await;
         }
         if !self.yes && !question::somebody_is_there() {
             return Err(Failure::usage(
@@ -160,7 +162,7 @@ impl Back {
                 admins,
                 force: true,
             };
-            return plan::foresee_one(&target, &plan).await;
+            return plan::foresee_one(&target, &plan, &said(&self.flip, None, false)).await;
         }
         let (steps, told) = follow(events);
         let request = RollbackRequest {
@@ -203,20 +205,45 @@ fn envoys(flip: &args::Flip) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![]);
     }
     let admins = flip.envoys.addresses(&flip.target)?;
-    if let (true, Some(folder)) = (admins.is_empty(), flip.target.state_folder()?) {
-        let path = folder.path().display();
-        return Err(Failure::usage(format!(
-            "no `cutover up` runs on {path}, so nobody could say that it is done"
-        ))
-        .hint("start it; --no-wait only writes, and the next `cutover up` starts with that"));
-    }
     if admins.is_empty() {
-        return Err(
-            Failure::usage("no Envoy was named, so nobody could say that it is done")
-                .hint("say --admin HOST:PORT or set CUTOVER_ADMIN; --no-wait only writes"),
-        );
+        return Err(nobody_to_ask(&flip.target)?);
     }
     Ok(admins)
+}
+
+/// What a flip fails with where there is no Envoy to ask.
+pub(super) fn nobody_to_ask(target: &args::Target) -> Result<Failure, Failure> {
+    Ok(match target.state_folder()? {
+        Some(folder) => Failure::usage(format!(
+            "no `cutover up` runs on {}, so nobody could say that it is done",
+            folder.path().display()
+        ))
+        .hint("start it; --no-wait only writes, and the next `cutover up` starts with that"),
+        None => Failure::usage("no Envoy was named, so nobody could say that it is done")
+            .hint("say --admin HOST:PORT or set CUTOVER_ADMIN; --no-wait only writes"),
+    })
+}
+
+/// What a dry run was told, for the same without it.
+fn said(flip: &args::Flip, generation: Option<u64>, force: bool) -> String {
+    let mut said = String::new();
+    for (option, value) in [
+        ("expect-generation", flip.expect_generation),
+        ("generation", generation),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(said, " --{option} {value}");
+        }
+    }
+    for (option, is_said) in [("no-wait", flip.no_wait), ("force", force)] {
+        if is_said {
+            let _ = write!(said, " --{option}");
+        }
+    }
+    if let Some(reason) = &flip.reason {
+        let _ = write!(said, " --reason '{}'", reason.replace('\'', r"'\''"));
+    }
+    said
 }
 
 /// Tells each step as an event, until nobody can take one any more.

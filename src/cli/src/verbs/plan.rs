@@ -1,6 +1,6 @@
 //! `cutover plan`, and what `--dry-run` and the question of `flip` show.
 
-use super::flip::state;
+use super::flip::{nobody_to_ask, state};
 use crate::{
     args,
     failure::{Exit, Failure},
@@ -54,18 +54,25 @@ impl Plan {
             admins: self.envoys.addresses(&self.target)?,
             force: false,
         };
-        let outlooks = plan(&target, &request).await?;
-        Ok(report(outlooks, &request))
+        let mut outlooks = plan(&target, &request).await?;
+        let mut nobody = vec![];
+        if request.admins.is_empty() {
+            for _ in &outlooks {
+                nobody.push(nobody_to_ask(&self.target)?);
+            }
+        }
+        Ok(report(&mut outlooks, nobody, &request, ""))
     }
 }
 
-/// What a flip or a rollback of one service would do.
+/// What a flip or a rollback of one service would do; `said` is what else it was told.
 pub(super) async fn foresee_one(
     target: &FileTarget,
     request: &PlanRequest,
+    said: &str,
 ) -> Result<Report, Failure> {
     let outlook = one(target, request).await?;
-    Ok(report(vec![outlook], request))
+    Ok(report(&mut [outlook], vec![], request, said))
 }
 
 /// What a person has to see before they agree: the switch as it is, and the outlook; none where
@@ -103,22 +110,31 @@ async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, Flip
         .ok_or_else(|| FlipError::from(UnknownService::Several { known: vec![] }))
 }
 
-fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
+/// `nobody` has what each flip would fail with for want of an Envoy.
+fn report(
+    outlooks: &mut [Outlook],
+    nobody: Vec<Failure>,
+    request: &PlanRequest,
+    said: &str,
+) -> Report {
+    let mut nobody = nobody.into_iter();
     let aim = request.aim;
     let mut exit = Exit::Good;
     let (mut text, mut services) = (String::new(), vec![]);
     let mut next = None;
     let verb = if aim == Aim::Back { "rollback" } else { "flip" };
     let has_name = request.service.is_some() || outlooks.len() > 1;
-    for mut outlook in outlooks {
+    for outlook in outlooks {
         if !text.is_empty() {
             text.push('\n');
         }
-        text += &in_words(&outlook, outlook.after.as_ref());
+        text += &in_words(outlook, outlook.after.as_ref());
         for warning in &outlook.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
+        let for_want_of_one = nobody.next();
         let obstacle = outlook.obstacle.take().map(Failure::from);
+        let obstacle = obstacle.or(for_want_of_one);
         let step = match &obstacle {
             Some(failure) => {
                 let _ = writeln!(text, "a {verb} would fail: {}", failure.message);
@@ -139,7 +155,7 @@ fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
                 } else {
                     String::new()
                 };
-                format!("cutover {verb}{color}{service}")
+                format!("cutover {verb}{color}{service}{said}")
             }
         };
         if let Some(failure) = &obstacle
@@ -149,7 +165,7 @@ fn report(outlooks: Vec<Outlook>, request: &PlanRequest) -> Report {
             next = Some(step.clone());
         }
         next.get_or_insert(step);
-        services.push(as_json(&outlook, obstacle.as_ref()));
+        services.push(as_json(outlook, obstacle.as_ref()));
     }
     let report = Report::new(exit, text, json!({ "services": services }));
     match next {
@@ -180,7 +196,7 @@ fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
         }
     }
     if outlook.envoys.is_empty() {
-        return text + "\nNo Envoy was named (--admin HOST:PORT): this is the file alone.\n";
+        return text + "\nNobody was asked: this is the file alone.\n";
     }
     let head = ["ENVOY", "ACTIVE", "GENERATION"].map(str::to_owned);
     let mut rows = vec![

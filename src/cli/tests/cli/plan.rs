@@ -109,9 +109,26 @@ fn a_plan_exits_as_the_flip_would() {
     --- stdout
     default: blue -> green
 
-    No Envoy was named (--admin HOST:PORT): this is the file alone.
+    Nobody was asked: this is the file alone.
     a flip would fail: green of service `default` is closed
     next: take the color out of `closed` first
+    "#);
+    // The file alone says nothing against it; a flip that nobody can confirm is none all the same.
+    let flip = stage.flip(&["flip", "green", "--yes"], &[]);
+    assert_eq!(flip.code, Some(2), "{flip}");
+    assert_run!(stage.flip(&["plan"], &[]), @r#"
+    exit code: 2
+    --- stdout
+    default: blue -> green
+      - active: blue
+      - generation: 1
+      + active: green
+      + generation: [GENERATION] or later
+      + previous: blue, generation 1
+
+    Nobody was asked: this is the file alone.
+    a flip would fail: no Envoy was named, so nobody could say that it is done
+    next: say --admin HOST:PORT or set CUTOVER_ADMIN; --no-wait only writes
     "#);
     assert_run!(stage.run(&["plan", "-t", "cutover.json", "-a", "127.0.0.1:9"]), @r#"
     exit code: 3
@@ -190,6 +207,39 @@ fn a_plan_without_a_service_is_one_of_all() {
     a flip would go through
     next: cutover flip blue --service blog
     "#);
+}
+
+#[test]
+fn the_step_after_a_dry_run_is_the_same_without_it() {
+    let stage = Stage::with(&blue());
+    let envoy = Server::following(&stage.path("cutover.json"));
+    let dry = [
+        "--dry-run",
+        "--expect-generation",
+        "1",
+        "--reason",
+        "it's 12",
+    ];
+    let said = r"--expect-generation 1 --reason 'it'\''s 12'";
+    let ran = stage.flip(
+        &[&["flip", "green", "--force"], &dry[..]].concat(),
+        &[&envoy],
+    );
+    let next = r"cutover flip green --expect-generation 1 --force --reason 'it'\''s 12'";
+    assert!(ran.stdout.ends_with(&format!("\nnext: {next}\n")), "{ran}");
+    let ran = stage.flip(&[&["rollback"], &dry[..]].concat(), &[&envoy]);
+    assert!(
+        ran.stdout
+            .ends_with(&format!("\nnext: cutover rollback {said}\n")),
+        "{ran}"
+    );
+    let ran = stage.flip(&["flip", "green", "--dry-run", "--no-wait"], &[]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(
+        ran.stdout
+            .ends_with("\nnext: cutover flip green --no-wait\n"),
+        "{ran}"
+    );
 }
 
 #[test]
