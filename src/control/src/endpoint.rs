@@ -15,7 +15,7 @@ pub struct Endpoint {
 
 /// A text that is no `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not HOST:PORT")]
+#[error("`{0}` is not HOST:PORT, such as 127.0.0.1:8081")]
 pub struct InvalidEndpoint(String);
 
 impl Endpoint {

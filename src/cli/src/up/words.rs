@@ -130,10 +130,11 @@ pub(crate) fn foreseen(
 /// No new connection is taken any more.
 pub(crate) fn draining(events: &Events, signal: &str, time: Duration, traffic: Traffic) {
     let requests = counted(traffic.requests, "request");
-    let text = format!(
-        "{signal}: no new connections; {requests} in flight, which may take {}",
-        in_words(time),
-    );
+    let patience = match traffic.requests {
+        0 => String::new(),
+        _ => format!(", which may take {}", in_words(time)),
+    };
+    let text = format!("{signal}: no new connections; {requests} in flight{patience}");
     let details = json!({
         "signal": signal,
         "requests": traffic.requests,

@@ -24,8 +24,14 @@ pub(crate) async fn run(preview: &args::Preview) -> Result<Report, Failure> {
         service_of(&plan, preview.service.as_deref()).map_err(cutover_control::FlipError::from)?;
     let (color, name) = (preview.to.color, service.name());
     let Some(rule) = service.overrides() else {
-        return Err(Failure::usage(format!("service `{name}` has no override"))
-            .hint("put an `override` into its configuration; `cutover init --override-key ID` writes one"));
+        let target = &preview.target;
+        let of_up = target.state_folder()?.is_some() || target.running()?.is_some();
+        let hint = if of_up {
+            "start `cutover up` with --override-key ID, and the key in CUTOVER_KEY_<ID>"
+        } else {
+            "put an `override` into its configuration; `cutover init --override-key ID` writes one"
+        };
+        return Err(Failure::usage(format!("service `{name}` has no override")).hint(hint));
     };
     let Some(word) = rule.value(color) else {
         return Err(

@@ -143,6 +143,18 @@ fn an_override_that_counts_for_nothing_says_why() {
     why: the override is refused: a preview token is required; blue is active
     next: `cutover status` shows whether every Envoy has this configuration
     ");
+    // One that was cut, or to which something was added, was given all the same.
+    let whole = token("shop", FAR);
+    let cut = whole.rsplit_once('.').unwrap().0;
+    for damaged in [cut, &format!("{whole}0")] {
+        let ran = ask(damaged);
+        assert!(
+            ran.stdout.contains(
+                "why: the override is refused: what was given is no preview token (a whole one is"
+            ),
+            "{ran}"
+        );
+    }
     assert_run!(ask(&token("shop", 1_700_000_000)), @"
     exit code: 0
     --- stdout

@@ -124,7 +124,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     assert_run!(stage.flip(&["flip", "--yes", "blue", "--deadline", "50ms"], &[&per_worker]), @r#"
     exit code: 1
     --- stderr
-    error: generation [GENERATION] (blue) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] shows blue per worker, without a generation
+    error: generation [GENERATION] (blue) is written, but the Envoy does not show it: [ENVOY-1] shows blue per worker, without a generation
     hint: does that Envoy watch the folder of this very file? `cutover status` shows more
     "#);
     let unconfigured = "extension_config_discovery.http_filter.cutover.update_rejected: 0\n";
@@ -134,7 +134,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     --- stdout
     {
       "active": "green",
-      "error": "generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] does not show the service at all",
+      "error": "generation [GENERATION] (green) is written, but the Envoy does not show it: [ENVOY-1] does not show the service at all",
       "exit_code": 1,
       "generation": [GENERATION],
       "hint": "does that Envoy watch the folder of this very file? `cutover status` shows more",
@@ -151,7 +151,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
       "written": true
     }
     --- stderr
-    error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] does not show the service at all
+    error: generation [GENERATION] (green) is written, but the Envoy does not show it: [ENVOY-1] does not show the service at all
     hint: does that Envoy watch the folder of this very file? `cutover status` shows more
     "#);
 }
@@ -178,7 +178,7 @@ fn an_envoy_that_refuses_is_told_before_the_deadline() {
     assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "5m"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
-    error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: [ENVOY-1] refused the configuration and stays at generation 1 (blue)
+    error: generation [GENERATION] (green) is written, but the Envoy does not show it: [ENVOY-1] refused the configuration and stays at generation 1 (blue)
     hint: Envoy's log says why; once that is mended, `cutover flip green --force` pushes again
     "#);
 }
@@ -200,7 +200,7 @@ fn a_newer_generation_that_comes_in_between_supersedes_the_flip() {
     assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "5m"], &[&envoy]), @r#"
     exit code: 1
     --- stderr
-    error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: superseded: [ENVOY-1] shows the newer generation 9000000000000000 (blue)
+    error: generation [GENERATION] (green) is written, but the Envoy does not show it: superseded: [ENVOY-1] shows the newer generation 9000000000000000 (blue)
     hint: another flip came after this one; look with `cutover status`
     "#);
 }
@@ -239,7 +239,7 @@ fn an_envoy_that_is_silent_stops_a_flip_but_not_a_rollback() {
     assert_run!(stage.run(&rollback), @r#"
     exit code: 1
     --- stderr
-    error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: no answer from 127.0.0.1:9: Connection refused (os error 111)
+    error: generation [GENERATION] (green) is written, but the Envoy does not show it: no answer from 127.0.0.1:9: Connection refused (os error 111)
     hint: is that Envoy up? when it is back, `cutover flip green` makes sure
     "#);
     assert_eq!(stage.configuration()["active"], "green");

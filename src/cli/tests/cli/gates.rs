@@ -248,7 +248,7 @@ fn a_flip_that_waits_for_its_envoys_stands_in_the_way_of_the_next_but_not_of_a_w
     assert_run!(stage.ran(first.wait_with_output().unwrap()).naming(&[&envoy]), @r#"
     exit code: 1
     --- stderr
-    error: generation [GENERATION] (green) is written, but 1 of 1 Envoys does not show it: superseded: [ENVOY-1] shows the newer generation [GENERATION] (blue)
+    error: generation [GENERATION] (green) is written, but the Envoy does not show it: superseded: [ENVOY-1] shows the newer generation [GENERATION] (blue)
     hint: another flip came after this one; look with `cutover status`
     "#);
     // Both are over, and stand in nobody's way.

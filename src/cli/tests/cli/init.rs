@@ -155,7 +155,7 @@ fn what_cannot_be_a_module_or_an_address_is_refused() {
     assert_run!(stage.run(&["init", "--blue", "app"]), @r#"
     exit code: 2
     --- stderr
-    error: invalid value 'app' for '--blue <HOST:PORT>': `app` is not HOST:PORT
+    error: invalid value 'app' for '--blue <HOST:PORT>': `app` is not HOST:PORT, such as 127.0.0.1:8081
 
     For more information, try '--help'.
     "#);

@@ -182,3 +182,22 @@ fn a_way_back_without_an_envoy_named_is_written_and_says_who_is_to_be_named() {
     let unasked = stage.run(&[&back[..], &["--no-wait"]].concat());
     assert_eq!(unasked.code, Some(0), "{unasked}");
 }
+
+#[test]
+fn a_missing_override_is_asked_for_where_the_configuration_comes_from() {
+    let (stage, envoy) = stage();
+    let up = with_up(&stage, "state", &envoy);
+    assert_run!(stage.run(&["preview", "green", "--state", "state"]), @r"
+    exit code: 2
+    --- stderr
+    error: service `default` has no override
+    hint: start `cutover up` with --override-key ID, and the key in CUTOVER_KEY_<ID>
+    ");
+    drop(up);
+    assert_run!(stage.run(&["preview", "green", "-t", "state/cutover.json"]), @r"
+    exit code: 2
+    --- stderr
+    error: service `default` has no override
+    hint: put an `override` into its configuration; `cutover init --override-key ID` writes one
+    ");
+}

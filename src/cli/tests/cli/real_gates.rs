@@ -110,7 +110,7 @@ fn of_a_stopped_envoy_an_interrupted_way_back_says_what_is_true() {
     assert_eq!(proxied.stage.read("envoy/cutover.json"), before);
     // After the write: it is written, and this Envoy does not show it.
     let back = proxied.command(&["rollback"]).spawn().unwrap();
-    interrupted(&proxied, back, "0 of 1 Envoys show it", |p| {
+    interrupted(&proxied, back, "the Envoy does not show it", |p| {
         p.stage.read("envoy/cutover.json") != before
     });
     let history = proxied.run(&["history"]).stdout;

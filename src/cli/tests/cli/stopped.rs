@@ -102,7 +102,7 @@ fn after_the_write_it_says_which_envoys_show_it() {
     --- stdout
     {
       "active": "blue",
-      "error": "interrupted: generation [GENERATION] (blue) is written, and 0 of 1 Envoys show it; missing: [ENVOY-1] shows generation 1 (blue)",
+      "error": "interrupted: generation [GENERATION] (blue) is written, and the Envoy does not show it; missing: [ENVOY-1] shows generation 1 (blue)",
       "exit_code": 3,
       "generation": [GENERATION],
       "hint": "an Envoy that reads the file takes it all the same: `cutover wait --generation [GENERATION]` waits on, `cutover rollback` undoes it",
@@ -119,7 +119,7 @@ fn after_the_write_it_says_which_envoys_show_it() {
       "written": true
     }
     --- stderr
-    error: interrupted: generation [GENERATION] (blue) is written, and 0 of 1 Envoys show it; missing: [ENVOY-1] shows generation 1 (blue)
+    error: interrupted: generation [GENERATION] (blue) is written, and the Envoy does not show it; missing: [ENVOY-1] shows generation 1 (blue)
     hint: an Envoy that reads the file takes it all the same: `cutover wait --generation [GENERATION]` waits on, `cutover rollback` undoes it
     "#);
 }

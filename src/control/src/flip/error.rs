@@ -110,17 +110,18 @@ fn interrupted_in_words(written: Option<&Written>, shown: &[Shown], missing: &[U
     else {
         return "interrupted: nothing was written".to_owned();
     };
-    let all = shown.len() + missing.len();
+    let who = match (shown.len(), shown.len() + missing.len()) {
+        (0, 1) => "the Envoy does not show".to_owned(),
+        (1, all) => format!("1 of {all} Envoys shows"),
+        (number, all) => format!("{number} of {all} Envoys show"),
+    };
     let showing: Vec<_> = shown.iter().map(|proxy| proxy.admin.to_string()).collect();
     let showing = match showing.as_slice() {
         [] => String::new(),
         some => format!(" ({})", some.join(", ")),
     };
     format!(
-        "interrupted: generation {generation} ({active}) is written, and {} of {all} Envoys {} it{showing}; \
-         missing: {}",
-        shown.len(),
-        if shown.len() == 1 { "shows" } else { "show" },
+        "interrupted: generation {generation} ({active}) is written, and {who} it{showing}; missing: {}",
         joined(missing),
     )
 }
@@ -136,11 +137,13 @@ fn not_done_in_words(written: &Written, shown: &[Shown], missing: &[Unshown]) ->
     let Written {
         generation, active, ..
     } = written;
-    let all = shown.len() + missing.len();
+    let who = match (missing.len(), shown.len() + missing.len()) {
+        (1, 1) => "the Envoy does".to_owned(),
+        (1, all) => format!("1 of {all} Envoys does"),
+        (number, all) => format!("{number} of {all} Envoys do"),
+    };
     format!(
-        "generation {generation} ({active}) is written, but {} of {all} Envoys {} not show it: {}",
-        missing.len(),
-        if missing.len() == 1 { "does" } else { "do" },
+        "generation {generation} ({active}) is written, but {who} not show it: {}",
         joined(missing),
     )
 }

@@ -63,7 +63,7 @@ pub(super) struct Override {
     /// Path prefixes that overrides are limited to. Default: every path.
     pub(super) paths: Option<Vec<String>>,
     /// Ids of the keys of which one must have signed the value. The key itself stands in the VM's
-    /// environment as `CUTOVER_KEY_<id>`.
+    /// environment as `CUTOVER_KEY_<ID>`.
     pub(super) keys: Option<Vec<String>>,
     /// True lets everybody override: for local use.
     #[serde(default)]

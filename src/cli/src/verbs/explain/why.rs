@@ -117,7 +117,20 @@ fn refused(service: &Service, request: &Told, refusal: Refusal) -> String {
         (Refusal::UnknownKey | Refusal::Forged, Some((id, _))) => format!(" (key `{id}`)"),
         _ => String::new(),
     };
+    if refusal == Refusal::Unsigned && has_part_of_a_token(service, request) {
+        let whole = "a whole one is VALUE.KEY_ID.EXPIRY.MAC, as `cutover preview` prints it";
+        return format!("the override is refused: what was given is no preview token ({whole})");
+    }
     format!("the override is refused: {refusal}{more}")
+}
+
+/// True when more than the bare word was given, but no token of the right form.
+fn has_part_of_a_token(service: &Service, request: &Told) -> bool {
+    let Some(rule) = service.overrides() else {
+        return false;
+    };
+    let has_dot = |(_, value): &(String, Vec<u8>)| value.contains(&b'.');
+    carried(rule, request).first().is_some_and(has_dot)
 }
 
 /// Key id and expiry of the first token that the request has.

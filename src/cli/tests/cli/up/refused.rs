@@ -58,7 +58,7 @@ fn what_is_no_address() {
     assert_run!(up(&stage, &["--blue", "8081"]), @r"
     exit code: 2
     --- stderr
-    error: invalid value '8081' for '--blue <HOST:PORT>': `8081` is not HOST:PORT
+    error: invalid value '8081' for '--blue <HOST:PORT>': `8081` is not HOST:PORT, such as 127.0.0.1:8081
 
     For more information, try '--help'.
     ");
