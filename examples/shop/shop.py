@@ -32,7 +32,12 @@ class Shop(http.server.BaseHTTPRequestHandler):
 def serve(version, address):
     shop = type(version, (Shop,), {"version": version})
     ip, _, port = address.rpartition(":")
-    server = http.server.ThreadingHTTPServer((ip or "127.0.0.1", int(port or 0)), shop)
+    ip = ip or "127.0.0.1"
+    try:
+        server = http.server.ThreadingHTTPServer((ip, int(port or 0)), shop)
+    except (OSError, OverflowError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        sys.exit(f"shop.py: cannot listen on {ip}:{port}: {why}")
     server.daemon_threads = True
     print("%s:%d" % server.server_address, flush=True)
     return server
