@@ -47,7 +47,16 @@ impl Ready<'_> {
         };
         let state = self.state.display().to_string();
         let to = self.active().map_or(Color::Green, Color::other);
-        let next = format!("cutover flip {to}{}", self.to_say);
+        let mut next = format!("cutover flip {to}{}", self.to_say);
+        // A flip to a color that is down is refused; one that is active and down comes first.
+        let down = colors().filter(|(_, _, health)| health.healthy == 0);
+        let first = down.min_by_key(|(color, ..)| *color == to);
+        if let Some((color, endpoint, _)) = first {
+            next = format!(
+                "start the application of {color} on {endpoint}; `cutover status{}` tells whether it is healthy",
+                self.to_say
+            );
+        }
 
         let mut rows = vec![];
         for (_, address) in &listeners {

@@ -87,7 +87,7 @@ impl Look {
             let _ = write!(text, "\nThis is the file alone: {alone}.\n");
         }
         let report = Report::new(exit, text, view::json(&seen, &services));
-        Ok(report.next(next::step(&seen.status, &services)))
+        Ok(report.next(self.next(&seen.status, &services)?))
     }
 
     async fn look(
@@ -99,6 +99,13 @@ impl Look {
             file: target.path().display().to_string(),
             status: status(target, self.service.as_deref(), admins).await?,
         })
+    }
+
+    fn next(&self, status: &Status, services: &[&Service]) -> Result<String, Failure> {
+        if status.proxies.is_empty() {
+            return Ok(next::alone(self.target.state_folder()?.is_some()));
+        }
+        Ok(next::step(status, services))
     }
 
     /// The services that it is about.

@@ -170,7 +170,7 @@ fn without_an_envoy_the_file_alone_is_shown() {
     default  blue    [GENERATION]  [WRITTEN]  green 1
 
     This is the file alone: no Envoy was named (--admin HOST:PORT).
-    next: name the Envoys with --admin HOST:PORT, or start one with `cutover up`
+    next: name the Envoys with --admin HOST:PORT
     ");
     assert_run!(stage().run(&["status", "-t", "none.json", "-o", "json"]), @r#"
     exit code: 2
@@ -234,6 +234,9 @@ next: `cutover rollback` goes back to green, which is healthy; or start the appl
     let ran = stage.flip(&["status"], &[&idle]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stdout.contains("  blue 1/1 green 0/1  "), "{ran}");
+    let next =
+        "next: start the application of green, the next release say; then `cutover flip green`\n";
+    assert!(ran.stdout.ends_with(next), "{ran}");
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn without_a_terminal_each_change_is_a_line_and_until_ends_it() {
         [TIME] [ENVOY] is back: active green, generation 5, file agrees, healthy blue 1/1, healthy green 1/1, on blue 2, ignored 0, refused 0, version 1.40.0
         [TIME] [ENVOY] on blue 2 -> 0
         drained after [TIME] s
-        next: `cutover flip blue` switches all traffic to blue
+        next: blue can be retired: nothing is sent there, and nothing is open
         ");
     });
 }
@@ -247,6 +247,39 @@ fn a_deadline_ends_it_with_what_is_missing() {
         format!("{} shows blue, generation 4", server.address)
     );
     assert!(complaint.contains("file: active green"), "{complaint}");
+}
+
+#[test]
+fn a_wait_in_vain_says_what_would_bring_it_about() {
+    let stage = stage();
+    is_now(&stage, 5, 2, 3);
+    let server = envoy(&stage, ANY);
+    for (until, hint) in [
+        (
+            "blue",
+            "the file has green: `cutover flip blue` is what makes them show blue",
+        ),
+        (
+            "generation=6",
+            "the file does not have generation 6 yet: `cutover history` tells who wrote last",
+        ),
+        (
+            "drained=green",
+            "green is active in the file: `cutover flip blue` sends requests elsewhere",
+        ),
+        (
+            "drained",
+            "wait longer with a greater --deadline, or let the application of blue end what is open there",
+        ),
+    ] {
+        let until = ["--until", until, "--deadline", "1ms"];
+        let (code, complaint) = Watching::start(&stage, server.address, &until).end();
+        assert_eq!(code, Some(1));
+        assert!(
+            complaint.ends_with(&format!("\nhint: {hint}\n")),
+            "{complaint}"
+        );
+    }
 }
 
 #[test]
@@ -423,7 +456,7 @@ fn in_a_terminal_it_draws_anew_and_gives_the_cursor_back() {
 
         [TIME]  until drained: now; Ctrl-C ends the watch
         drained after [TIME] s
-        next: `cutover flip blue` switches all traffic to blue
+        next: blue can be retired: nothing is sent there, and nothing is open
         ");
     });
     let text = String::from_utf8_lossy(&bytes);

@@ -5,9 +5,6 @@ use cutover_core::Service;
 
 /// The next step. What is wrong comes first; else the last release is ended, or the next one begun.
 pub(super) fn step(status: &Status, services: &[&Service]) -> String {
-    if status.proxies.is_empty() {
-        return "name the Envoys with --admin HOST:PORT, or start one with `cutover up`".to_owned();
-    }
     let more = if status.plan.services().len() > 1 {
         " --service NAME"
     } else {
@@ -56,6 +53,15 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
             "`cutover status --until drained` waits for what is open on {other}, beside {active}"
         );
     }
+    let lives = |proxy: &ProxyStatus| {
+        let endpoints = proxy.endpoints(service, other);
+        endpoints.is_none_or(|endpoints| endpoints.healthy > 0)
+    };
+    if !status.proxies.iter().all(lives) {
+        return format!(
+            "start the application of {other}, the next release say; then `cutover flip {other}{more}`"
+        );
+    }
     // After a switch the way back is what is at hand; before the first one, or after a way back, it
     // is the way forth.
     match service.switch().previous {
@@ -63,6 +69,75 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
             format!("`cutover rollback{more}` goes back to {other}")
         }
         _ => format!("`cutover flip {other}{more}` switches all traffic to {other}"),
+    }
+}
+
+/// What to do where nobody was asked.
+pub(super) fn alone(of_up: bool) -> String {
+    let step = if of_up {
+        "start `cutover up`, or name the Envoys with --admin HOST:PORT"
+    } else {
+        "name the Envoys with --admin HOST:PORT"
+    };
+    step.to_owned()
+}
+
+/// What to do once a color has no request any more; none where something else was waited for.
+pub(super) fn met(until: Until, services: &[&Service]) -> Option<String> {
+    let Until::Drained(color) = until else {
+        return None;
+    };
+    let [service] = services else {
+        return Some("the applications of that color can be retired".to_owned());
+    };
+    let color = color.unwrap_or_else(|| service.switch().active.other());
+    Some(format!(
+        "{color} can be retired: nothing is sent there, and nothing is open"
+    ))
+}
+
+/// What brings about what was waited for in vain; none where nothing but what is wrong stands in its
+/// way.
+pub(super) fn unmet(until: Until, status: &Status, services: &[&Service]) -> Option<String> {
+    let silent = |proxy: &ProxyStatus| proxy.answer.is_err();
+    if status.proxies.iter().any(silent) {
+        return None;
+    }
+    let more = if status.plan.services().len() > 1 {
+        " --service NAME"
+    } else {
+        ""
+    };
+    let lacks = |one: &&&Service| !until.missing(status, &[**one]).is_empty();
+    let service = *services.iter().find(lacks)?;
+    let (active, generation) = (service.switch().active, service.switch().generation);
+    match until {
+        Until::Settled => None,
+        Until::Shows(color) if color == active => None,
+        Until::Shows(color) => Some(format!(
+            "the file has {active}: `cutover flip {color}{more}` is what makes them show {color}"
+        )),
+        Until::Generation(wanted) if generation.is_some_and(|has| has.get() >= wanted) => None,
+        Until::Generation(wanted) => Some(format!(
+            "the file does not have generation {wanted} yet: `cutover history` tells who wrote last"
+        )),
+        Until::Drained(color) => {
+            let color = color.unwrap_or_else(|| active.other());
+            if color == active {
+                let other = color.other();
+                return Some(format!(
+                    "{color} is active in the file: `cutover flip {other}{more}` sends requests elsewhere"
+                ));
+            }
+            let open = |proxy: &ProxyStatus| proxy.streams(service, color);
+            let open: u64 = status.proxies.iter().filter_map(open).sum();
+            (open > 0).then(|| {
+                format!(
+                    "wait longer with a greater --deadline, or let the application of {color} end what is \
+                     open there"
+                )
+            })
+        }
     }
 }
 

@@ -167,10 +167,16 @@ impl Watch<'_> {
             None => (json!({}), None),
             Some(seen) => {
                 let services = self.look.services(&seen.status.plan);
-                (
-                    view::json(seen, &services),
-                    Some(next::step(&seen.status, &services)),
-                )
+                let special = self.look.until.and_then(|until| match end {
+                    End::Met => next::met(until, &services),
+                    End::Deadline | End::Stopped if seen.status.proxies.is_empty() => None,
+                    End::Deadline | End::Stopped => next::unmet(until, &seen.status, &services),
+                });
+                let step = match special {
+                    Some(step) => step,
+                    None => self.look.next(&seen.status, &services)?,
+                };
+                (view::json(seen, &services), Some(step))
             }
         };
         let whys: Vec<_> = self.missing.iter().map(|one| one.why.clone()).collect();
