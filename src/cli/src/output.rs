@@ -10,13 +10,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value, json};
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
+use terminal_size::{Width, terminal_size_of};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -143,6 +144,16 @@ impl Events {
             }
             _ => self.emit(event, details, text),
         }
+    }
+
+    /// How wide standard output is, where it is a terminal that people read.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let out = io::stdout();
+        if self.format != Format::Text || !out.is_terminal() {
+            return None;
+        }
+        let (Width(columns), _) = terminal_size_of(out)?;
+        (columns > 0).then(|| columns.into())
     }
 
     /// A screen to draw on, where standard output is one.

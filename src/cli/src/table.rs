@@ -24,9 +24,81 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The same within so many columns of a terminal: what is least is left out first, by its head, and
+/// told.
+pub(crate) fn table_within(
+    columns: Option<usize>,
+    mut rows: Vec<Vec<String>>,
+    least: &[&str],
+) -> String {
+    let mut text = table(&rows);
+    let Some(columns) = columns else {
+        return text;
+    };
+    let mut left_out = vec![];
+    for head in least {
+        if text.lines().all(|line| line.width() <= columns) {
+            break;
+        }
+        let heads = rows.first().into_iter().flatten();
+        let Some(at) = heads.into_iter().position(|one| one == head) else {
+            continue;
+        };
+        for row in rows.iter_mut().filter(|row| row.len() > at) {
+            row.remove(at);
+        }
+        left_out.push(*head);
+        text = table(&rows);
+    }
+    if left_out.is_empty() {
+        return text;
+    }
+    let note = format!("left out here: {}; -o json has all", left_out.join(", "));
+    let mut used = 0;
+    for word in note.split(' ') {
+        match used {
+            0 => {}
+            _ if used + 1 + word.width() > columns => {
+                text.push('\n');
+                used = 0;
+            }
+            _ => {
+                text.push(' ');
+                used += 1;
+            }
+        }
+        text += word;
+        used += word.width();
+    }
+    text.push('\n');
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_least_gives_way_where_there_is_no_room() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = vec![
+            row(["NAME", "SIZE", "NOTE"]),
+            row(["one", "12", "a long note"]),
+            vec!["silent".to_owned()],
+        ];
+        let within = |columns| table_within(columns, rows.clone(), &["SIZE", "NOTE"]);
+        let all = "NAME    SIZE  NOTE\none     12    a long note\nsilent\n";
+        assert_eq!(within(None), all);
+        assert_eq!(within(Some(25)), all);
+        assert_eq!(
+            within(Some(24)),
+            "NAME    NOTE\none     a long note\nsilent\nleft out here: SIZE; -o\njson has all\n"
+        );
+        assert_eq!(
+            within(Some(10)),
+            "NAME\none\nsilent\nleft out\nhere:\nSIZE,\nNOTE; -o\njson has\nall\n"
+        );
+    }
 
     #[test]
     fn columns_are_aligned_by_what_is_seen() {

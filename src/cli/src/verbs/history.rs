@@ -1,11 +1,19 @@
 //! `cutover history`.
 
 use super::plan::number;
-use crate::{args, failure::Failure, output::Report, table::table};
+use crate::{
+    args,
+    failure::Failure,
+    output::{Events, Report},
+    table::table_within,
+};
 use clap::Args;
 use cutover_control::{Chapter, Entry, Fate, FileTarget, Journal, Kind, State};
 use serde_json::{Value, json};
 use std::time::SystemTime;
+
+/// What a narrow terminal does without, the least first.
+const LEAST: &[&str] = &["GENERATION", "FROM", "SERVICE", "REASON", "BY"];
 
 const EXAMPLE: &str = "\
 Example:
@@ -33,7 +41,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn run(&self) -> Result<Report, Failure> {
+    pub(crate) fn run(&self, events: &Events) -> Result<Report, Failure> {
         let target = self.target.file()?;
         let journal = Journal::of(&target);
         let mut chapters = Chapter::of(&journal.read()?, |service| in_file(&target, service));
@@ -64,7 +72,10 @@ impl History {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(chapters.iter().map(row));
-        Ok(Report::good(table(&rows), json).next("`cutover status` shows what is true now"))
+        Ok(
+            Report::good(table_within(events.columns(), rows, LEAST), json)
+                .next("`cutover status` shows what is true now"),
+        )
     }
 }
 

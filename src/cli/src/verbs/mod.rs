@@ -70,7 +70,7 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Flip(flip) => wait_for(flip.run(events)),
         Verb::Rollback(flip) => wait_for(flip.run(events)),
         Verb::Wait(wait) => wait_for(wait.run(events)),
-        Verb::History(history) => history.run(),
+        Verb::History(history) => history.run(events),
         Verb::Explain(explain) => explain.run(),
         Verb::Preview(preview) => wait_for(preview::run(&preview)),
         Verb::Verify(verify) => wait_for(verify.run(events)),

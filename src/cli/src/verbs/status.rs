@@ -78,7 +78,7 @@ impl Look {
             .await?;
         let services = self.services(&seen.status.plan);
         let exit = judge(&seen.status, &services);
-        let mut text = view::text(&seen, &services);
+        let mut text = view::text(&seen, &services, events.columns());
         if seen.status.proxies.is_empty() {
             let alone = match self.target.state_folder()? {
                 Some(folder) => format!("no `cutover up` runs on {}", folder.path().display()),

@@ -451,8 +451,10 @@ fn in_a_terminal_it_draws_anew_and_gives_the_cursor_back() {
         SERVICE  ACTIVE  GENERATION  WRITTEN  BEFORE
         default  green   5           -        -
 
-        ENVOY            ACTIVE  GENERATION  FILE    HEALTHY        
-        [ENVOY]  green   5           agrees  blue 1/1 green 
+        ENVOY            ACTIVE  FILE    HEALTHY             ON BLUE
+        [ENVOY]  green   agrees  blue 1/1 green 1/1  0
+        left out here: MODULE, VERSION, IGNORED, REFUSED,
+        GENERATION, DRIFT, ON GREEN; -o json has all
 
         [TIME]  until drained: now; Ctrl-C ends the watch
         drained after [TIME] s

@@ -1,19 +1,33 @@
 //! A look as text and as JSON.
 
 use super::{Seen, wrong};
-use crate::{table::table, verbs::lint::as_json};
+use crate::{table::table_within, verbs::lint::as_json};
 use cutover_control::{Endpoints, ProxyStatus};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// What a narrow terminal does without, the least first. Generations that differ are told in words.
+const LEAST: &[&str] = &[
+    "MODULE",
+    "VERSION",
+    "IGNORED",
+    "REFUSED",
+    "GENERATION",
+    "DRIFT",
+    "ON GREEN",
+    "ON BLUE",
+];
+
 /// The file, a table of Envoys, and what is wrong in words.
-pub(super) fn text(seen: &Seen, services: &[&Service]) -> String {
-    let mut text = format!("{}\n{}", seen.file, table(&file_rows(services)));
+pub(super) fn text(seen: &Seen, services: &[&Service], columns: Option<usize>) -> String {
+    let file = table_within(columns, file_rows(services), &["BEFORE", "WRITTEN"]);
+    let mut text = format!("{}\n{file}", seen.file);
     if seen.status.proxies.is_empty() {
         return text;
     }
-    let _ = write!(text, "\n{}", table(&envoy_rows(seen, services)));
+    let envoys = table_within(columns, envoy_rows(seen, services), LEAST);
+    let _ = write!(text, "\n{envoys}");
     let wrong = wrong(&seen.status, services);
     if !wrong.is_empty() {
         text.push('\n');
@@ -50,7 +64,6 @@ fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
 
 /// One row for each Envoy and service; which service is said where there are several.
 fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
-    // A narrow terminal cuts what stands at the end.
     let mut head = row([
         "ENVOY",
         "SERVICE",

@@ -142,7 +142,11 @@ impl Watch<'_> {
         let (Some(seen), Some(screen)) = (&self.seen, &mut self.screen) else {
             return;
         };
-        let mut text = view::text(seen, &self.look.services(&seen.status.plan));
+        let mut text = view::text(
+            seen,
+            &self.look.services(&seen.status.plan),
+            self.events.columns(),
+        );
         if seen.status.proxies.is_empty() {
             text += "\nno Envoy can be asked\n";
         }
