@@ -104,7 +104,7 @@ fn of_a_stopped_envoy_an_interrupted_way_back_says_what_is_true() {
     interrupted(&proxied, flip, "nothing was written", |p| {
         // It has taken the connection (the kernel does) and asked.
         let open = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        let port = format!("0100007F:{:04X} 01", p.admin.port());
+        let port = format!("0100007F:{:04X} 01 ", p.admin.port());
         open.contains(&port)
     });
     assert_eq!(proxied.stage.read("envoy/cutover.json"), before);
