@@ -19,7 +19,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const SERVER_INFO: &str = r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#;
+pub(crate) const SERVER_INFO: &str = r#"{"version": "c0ffee/1.40.0/Clean/RELEASE/BoringSSL"}"#;
 
 /// A folder with the tool in it.
 pub(crate) struct Stage {
@@ -318,7 +318,7 @@ impl Drop for Server {
 }
 
 /// Clusters with one endpoint each, healthy or not, as `/clusters?format=json` has them.
-fn clusters(clusters: &[(&str, bool)]) -> String {
+pub(crate) fn clusters(clusters: &[(&str, bool)]) -> String {
     let cluster = |(name, healthy): &(&str, bool)| {
         let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 80 } });
         let health =

@@ -2,7 +2,7 @@
 
 use crate::{
     assert_run,
-    support::{Server, Stage, shows},
+    support::{SERVER_INFO, Server, Stage, clusters, shows},
 };
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -12,7 +12,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::{Child, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -247,6 +251,29 @@ fn a_deadline_ends_it_with_what_is_missing() {
         format!("{} shows blue, generation 4", server.address)
     );
     assert!(complaint.contains("file: active green"), "{complaint}");
+}
+
+#[test]
+fn an_application_that_dies_is_a_change() {
+    let stage = stage();
+    let dead = Arc::new(AtomicBool::new(false));
+    let is_dead = Arc::clone(&dead);
+    let server = Server::answering(move |path| match path {
+        "/server_info" => SERVER_INFO.to_owned(),
+        "/clusters" => clusters(&[("b", true), ("g", !is_dead.load(Ordering::Relaxed))]),
+        "/config_dump" => "{}".to_owned(),
+        _ => shows("default", 5, 2),
+    });
+    let mut watching = Watching::start(&stage, server.address, &["--watch"]);
+    watching.line("healthy blue 1/1, healthy green 1/1");
+    dead.store(true, Ordering::Relaxed);
+    let line = watching.line("healthy green 1/1 -> 0/1");
+    assert!(!line.contains("blue"), "{line}");
+    watching.interrupt();
+    watching.end();
+    let next = watching.came.last().unwrap();
+    let expected = "next: `cutover flip blue` switches to blue, which is healthy; ";
+    assert!(next.starts_with(expected), "{next}");
 }
 
 #[test]
