@@ -167,7 +167,7 @@ over
 
 <!-- exits with 130 -->
 ```console
-$ sh -c 'echo waiting; cat'
+$ cat <(echo waiting) -
 waiting
 ^C
 ```
