@@ -218,15 +218,24 @@ fn block(line: usize, body: &[&str], marks: &[(usize, &str)]) -> Result<Block, S
     Ok(block)
 }
 
-/// The page with what was shown below its commands; what keeps running stays as it stands.
+/// The page with what was shown below its commands; below what keeps running, as many lines as stood there.
 pub(crate) fn record(text: &str, page: &Page, screens: &[Vec<Vec<String>>]) -> String {
     let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
     for (block, screens) in page.blocks.iter().zip(screens).rev() {
         let steps = block.steps.iter().zip(screens).rev();
-        for (step, screen) in steps.skip(usize::from(block.keeps_running)) {
-            let typed = step.act.lines();
-            let from = step.line - 1 + typed;
-            lines.splice(from..from + step.shown.len(), screen.iter().cloned());
+        for (back, (step, screen)) in steps.enumerate() {
+            let goes_on = block.keeps_running && back == 0;
+            let length = if goes_on {
+                step.shown.len()
+            } else {
+                screen.len()
+            };
+            if goes_on && step.shown.iter().any(|line| line.contains('…')) {
+                continue;
+            }
+            let from = step.line - 1 + step.act.lines();
+            let shown = screen.iter().take(length).cloned();
+            lines.splice(from..from + step.shown.len(), shown);
         }
     }
     lines.join("\n") + "\n"
@@ -294,5 +303,17 @@ mod tests {
             record(text, &page, &screens),
             "<!-- recorded -->\n```console\n$ a \\\n  b\nnew\nlines\n$ c\nmore\n```\nend\n"
         );
+    }
+
+    #[test]
+    fn what_keeps_running_is_recorded_as_far_as_it_stood_there() {
+        let recorded = |shown: &str| {
+            let text = format!("<!-- keeps running -->\n```console\n$ a\n{shown}\n```\n");
+            let screens = vec![vec![vec!["up 2".to_owned(), "later".to_owned()]]];
+            record(&text, &parse(&text).unwrap(), &screens)
+        };
+        let head = "<!-- keeps running -->\n```console\n$ a\n";
+        assert_eq!(recorded("up 1"), format!("{head}up 2\n```\n"));
+        assert_eq!(recorded("up …"), format!("{head}up …\n```\n"));
     }
 }
