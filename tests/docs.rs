@@ -12,18 +12,13 @@ use std::path::Path;
 /// Names of all tests in the Rust sources under a folder.
 fn tests(folder: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names.append(&mut tests(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let attributes = text.split("#[").filter(|attribute| {
-                attribute.starts_with("test]") || attribute.starts_with("tokio::test")
-            });
-            let functions = attributes.filter_map(|test| test.split_once("fn ")?.1.split_once('('));
-            names.extend(functions.map(|(name, _)| name.to_owned()));
-        }
+    for path in cutover_tests::rust_sources(folder) {
+        let text = fs::read_to_string(&path).unwrap();
+        let attributes = text.split("#[").filter(|attribute| {
+            attribute.starts_with("test]") || attribute.starts_with("tokio::test")
+        });
+        let functions = attributes.filter_map(|test| test.split_once("fn ")?.1.split_once('('));
+        names.extend(functions.map(|(name, _)| name.to_owned()));
     }
     names
 }

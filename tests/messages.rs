@@ -24,14 +24,9 @@ const BEFORE_MESSAGES: [&str; 6] = [
 /// All texts of the Rust sources under a folder, those of unit tests left out.
 fn literals(folder: &Path) -> Vec<Literal> {
     let mut all = vec![];
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.append(&mut literals(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).unwrap();
-            all.append(&mut in_source(source.split("#[cfg(test)]").next().unwrap()));
-        }
+    for path in cutover_tests::rust_sources(folder) {
+        let source = fs::read_to_string(&path).unwrap();
+        all.append(&mut in_source(source.split("#[cfg(test)]").next().unwrap()));
     }
     all
 }
@@ -162,11 +157,8 @@ fn headings() -> Vec<String> {
 /// All lines of the files under a folder.
 fn lines(folder: &Path) -> Vec<String> {
     let mut all = vec![];
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.append(&mut lines(&path));
-        } else if let Ok(text) = fs::read_to_string(&path) {
+    for path in cutover_tests::files_below(folder) {
+        if let Ok(text) = fs::read_to_string(&path) {
             all.extend(text.lines().map(str::to_owned));
         }
     }

@@ -19,28 +19,14 @@ mod terminal;
 use page::Page;
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 /// All pages of the checkout, by name.
 fn pages() -> BTreeMap<String, String> {
     let root = cutover_tests::root();
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "*.md",
-        ])
-        .current_dir(&root)
-        .output()
-        .unwrap();
-    let names = String::from_utf8(listed.stdout).unwrap();
-    let names = names.split_terminator('\0').map(str::to_owned);
+    let names = cutover_tests::checked_out(&["*.md"]).unwrap();
     let page = |name: String| Some((name.clone(), fs::read_to_string(root.join(name)).ok()?));
-    names.filter_map(page).collect()
+    names.into_iter().filter_map(page).collect()
 }
 
 #[test]

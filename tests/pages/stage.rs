@@ -117,19 +117,8 @@ impl Drop for Stage {
 /// What a fresh clone has after `scripts/build`, with what is not committed yet.
 fn copy_checkout(to: &Path) -> io::Result<()> {
     let root = fs::canonicalize(cutover_tests::root())?;
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .current_dir(&root)
-        .output()?;
-    let names = String::from_utf8_lossy(&listed.stdout);
-    for name in names.split_terminator('\0') {
-        let (from, to) = (root.join(name), to.join(name));
+    for name in cutover_tests::checked_out(&[])? {
+        let (from, to) = (root.join(&name), to.join(&name));
         if from.is_file() && !name.starts_with(".tools") {
             to.parent().map_or(Ok(()), fs::create_dir_all)?;
             fs::copy(from, to)?;

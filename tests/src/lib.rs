@@ -1,6 +1,10 @@
 //! Where the tests find things.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The top of the checkout.
 pub fn root() -> PathBuf {
@@ -10,6 +14,53 @@ pub fn root() -> PathBuf {
 /// Where builds go: `CARGO_TARGET_DIR`, relative to the checkout, or `target`.
 pub fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// All files under a folder, however deep.
+///
+/// # Panics
+///
+/// When a folder cannot be read: a test that saw only a part would show nothing.
+#[expect(clippy::unwrap_used, reason = "only tests call it")]
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+/// The Rust sources under a folder.
+pub fn rust_sources(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    files_below(folder).into_iter().filter(is_rust)
+}
+
+/// The files of the checkout, committed or to be, from its top: all, or those like a pattern of Git's.
+///
+/// # Errors
+///
+/// When Git cannot be asked.
+pub fn checked_out(patterns: &[&str]) -> io::Result<Vec<String>> {
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .args(patterns)
+        .current_dir(root())
+        .output()?;
+    let names = String::from_utf8_lossy(&listed.stdout);
+    Ok(names.split_terminator('\0').map(str::to_owned).collect())
 }
 
 /// The module under test, made by `scripts/build`.

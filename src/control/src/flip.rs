@@ -8,7 +8,7 @@ mod outlook;
 pub use error::FlipError;
 pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
 
-pub(crate) use change::unix_ms;
+pub use change::unix_ms;
 
 use crate::{
     FileTarget, Interrupt, State,

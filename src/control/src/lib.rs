@@ -28,7 +28,7 @@ pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use flip::{
     Aim, FlipError, FlipRequest, Flipped, Outlook, PlanRequest, RollbackRequest, Sight, Written,
-    flip, plan, rollback,
+    flip, plan, rollback, unix_ms,
 };
 pub use gate::Refusal;
 pub use interrupt::Interrupt;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cutover_control::{FlipError, FlipRequest, Flipped, Interrupt, Written};
+use cutover_control::{FlipError, FlipRequest, Flipped, Interrupt, Written, unix_ms};
 use cutover_history::{Color, Operation, Push, PushKind};
 
 use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, Tally};
 use crate::run::RunError;
-use crate::site::{SERVICE, Site, SiteError, State, core, unix_ms};
+use crate::site::{SERVICE, Site, SiteError, State, core};
 use crate::summary::{MemorySample, Phase, Progress, Snapshot};
 use crate::testimony::other;
 use crate::weather::{Event, Forecast, Trouble};

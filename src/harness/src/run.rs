@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use cutover_control::unix_ms;
 use cutover_history::{Color, Contents, FORMAT, Header, Kind, Operation, Versions, Writer};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use crate::drive::{Drive, Watch};
 use crate::load;
 use crate::plan::Plan;
 use crate::recorder::{Tally, recording};
-use crate::site::{Common, SERVICE, Site, SiteError, State, unix_ms};
+use crate::site::{Common, SERVICE, Site, SiteError, State};
 use crate::summary::{Counter, Counts, Phase, Progress, Summary};
 
 /// The color that is active at first.

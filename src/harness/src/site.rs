@@ -5,7 +5,7 @@ mod suffer;
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cutover_control::{
     AccessLog, AdminError, Bootstrap, Endpoint, FileTarget, FromClients, Seen, TargetError,
@@ -262,12 +262,4 @@ impl Site {
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
-}
-
-/// Unix time in milliseconds; 0 on a clock before 1970.
-pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -226,7 +226,7 @@ fn next(newest: Option<Generation>, unix_ms: u64) -> Result<(Generation, Vec<Str
 }
 
 /// Unix time in milliseconds; 0 on a clock before 1970.
-pub(crate) fn unix_ms() -> u64 {
+pub fn unix_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

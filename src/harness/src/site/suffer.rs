@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use cutover_control::unix_ms;
 use cutover_history::{Operation, PushKind, Weather, WeatherKind};
 
 use super::config::Fault;
-use super::{Site, SiteError, Wanted, unix_ms};
+use super::{Site, SiteError, Wanted};
 use crate::testimony::other;
 use crate::weather::{Event, Trouble};
 
