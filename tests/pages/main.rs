@@ -1,7 +1,7 @@
 //! Runs the commands on the pages (README.md, docs/ and the others) as a person would type them, and compares what is
 //! shown. CONTRIBUTING.md says how blocks are written. `CUTOVER_PAGES=docs/a.md,README.md` runs only those;
-//! with `CUTOVER_UPDATE=1` pages that are `recorded` get what is shown. Pages that need Docker are run by
-//! `scripts/docker-test`, which sets `CUTOVER_DOCKER=1`.
+//! with `CUTOVER_UPDATE=1` pages that are `recorded` get what is shown. Pages that need Docker or a
+//! cluster are run by whoever has one, with `CUTOVER_STAGE=docker` or `=cluster`.
 
 #![expect(
     clippy::unwrap_used,
@@ -47,9 +47,10 @@ fn commands_on_pages_do_what_the_pages_say() {
     let pages = pages().into_iter();
     let pages = pages.filter(|(name, _)| only.is_empty() || only.split(',').any(|one| one == name));
     let pages = pages.filter_map(|(name, text)| Some((name, page::parse(&text).ok()?, text)));
-    let docker = std::env::var_os("CUTOVER_DOCKER").is_some();
+    let stage = std::env::var("CUTOVER_STAGE").ok();
+    let stage = stage.map(|name| page::Need::named(&name).expect("CUTOVER_STAGE"));
     let pages: Vec<_> = pages
-        .filter(|(_, page, _)| !page.blocks.is_empty() && page.needs_docker == docker)
+        .filter(|(_, page, _)| !page.blocks.is_empty() && page.needs == stage)
         .collect();
     assert!(!pages.is_empty(), "there is no page like {only:?}");
     // One after the other: what a page proves under load is thin on a machine that is busy besides.

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 /// Marks, in comments directly before a block. Readers of the page do not see them.
-const MARKS: &str =
-    "not run: REASON, terminal NAME, keeps running, exits with CODE, ends, recorded, needs docker";
+const MARKS: &str = "not run: REASON, terminal NAME, keeps running, exits with CODE, ends, recorded, needs docker, needs cluster";
 
 /// A page whose blocks follow the rules.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,8 +13,36 @@ pub(crate) struct Page {
     pub(crate) not_run: usize,
     /// What each command shows stands on the page, and is written there by `CUTOVER_UPDATE`.
     pub(crate) recorded: bool,
-    /// The page is run by `scripts/docker-test`, in the network of its engine.
-    pub(crate) needs_docker: bool,
+    /// What the page needs besides a checkout; it is run in that network.
+    pub(crate) needs: Option<Need>,
+}
+
+/// What the page's commands speak to, and who runs it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A Docker Engine; `scripts/docker-test`.
+    Docker,
+    /// A Kubernetes cluster with Istio; the lane `node` of `scripts/test`.
+    Cluster,
+}
+
+impl Need {
+    /// As `CUTOVER_STAGE` names it, and the mark after `needs`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "docker" => Some(Self::Docker),
+            "cluster" => Some(Self::Cluster),
+            _ => None,
+        }
+    }
+
+    /// The variables by which it is found.
+    pub(crate) fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Docker => &["DOCKER_HOST", "DOCKER_CONFIG"],
+            Self::Cluster => &["KUBECONFIG", "CUTOVER_BED"],
+        }
+    }
 }
 
 /// Commands that are typed into one terminal, one after the other.
@@ -75,8 +102,13 @@ pub(crate) fn parse(text: &str) -> Result<Page, String> {
         if let Some(mark) = mark(line) {
             match mark {
                 "recorded" => page.recorded = true,
-                "needs docker" => page.needs_docker = true,
-                mark => marks.push((number, mark)),
+                mark => match mark.strip_prefix("needs ").map(Need::named) {
+                    Some(Some(need)) => page.needs = Some(need),
+                    Some(None) => {
+                        let _ = writeln!(problems, "line {number}: `{mark}`: {MARKS}");
+                    }
+                    None => marks.push((number, mark)),
+                },
             }
             continue;
         }
@@ -143,7 +175,7 @@ fn mark(line: &str) -> Option<&str> {
         "exits with ",
         "ends",
         "recorded",
-        "needs docker",
+        "needs ",
     ];
     words
         .iter()
@@ -283,11 +315,17 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_that_it_needs_docker() {
+    fn a_page_says_what_it_needs() {
         let text = "```console\n$ ls\n```\n";
-        assert!(!parse(text).unwrap().needs_docker);
-        let page = parse(&format!("<!-- needs docker -->\n{text}")).unwrap();
-        assert!(page.needs_docker && page.blocks.len() == 1);
+        assert_eq!(parse(text).unwrap().needs, None);
+        for (mark, need) in [("docker", Need::Docker), ("cluster", Need::Cluster)] {
+            let page = parse(&format!("<!-- needs {mark} -->\n{text}")).unwrap();
+            assert_eq!((page.needs, page.blocks.len()), (Some(need), 1));
+        }
+        refused(
+            &format!("<!-- needs luck -->\n{text}"),
+            "line 1: `needs luck`",
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) fn run(page: &Page, compare: bool) -> Result<Screens, String> {
             names.push(&block.terminal);
         }
     }
-    let mut stage = Stage::new(names.len(), page.needs_docker)?;
+    let mut stage = Stage::new(names.len(), page.needs)?;
     let mut screens = vec![];
     for block in &page.blocks {
         let at = names.iter().position(|name| *name == block.terminal);

@@ -1,5 +1,6 @@
 //! Where a page is run: a copy of the checkout, a network of its own, and nothing of this machine's environment.
 
+use crate::page::Need;
 use crate::terminal::{RC_FILE, Terminal};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A stage with this many terminals; in the network of a Docker Engine, if one is needed.
-    pub(crate) fn new(terminals: usize, docker: bool) -> Result<Self, String> {
+    /// A stage with this many terminals; in the network of what the page needs, else in one of its own.
+    pub(crate) fn new(terminals: usize, needs: Option<Need>) -> Result<Self, String> {
         let folder = TempDir::with_prefix("cutover-page.").map_err(|error| error.to_string())?;
         let checkout = folder.path().join("cutover");
         let home = folder.path().join("home");
@@ -53,15 +54,11 @@ impl Stage {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
         command.args(["unshare", "--pid", "--uts", "--fork", "--kill-child"]);
-        let engine = ["DOCKER_HOST", "DOCKER_CONFIG"];
-        let mut engine: Vec<_> = engine
-            .iter()
-            .filter_map(|name| Some((name, std::env::var_os(name)?)))
-            .collect();
-        if !docker {
+        if needs.is_none() {
             command.args(["--map-root-user", "--net"]);
-            engine.clear();
         }
+        let needed = needs.map_or(&[][..], Need::variables).iter();
+        let needed = needed.filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.args(["--mount-proc", "bash", "-c", FIRST_PROCESS, "terminals"]);
         command.args(terminals.iter().map(|terminal| &terminal.path));
         let path = std::env::var("PATH").unwrap_or_default();
@@ -69,7 +66,7 @@ impl Stage {
             .env_clear()
             .env("PATH", format!("{}:{path}", programs.display()))
             .env("HOME", home)
-            .envs(engine)
+            .envs(needed)
             .envs([("LANG", "C.UTF-8"), ("TERM", "xterm"), ("NO_COLOR", "1")])
             .current_dir(checkout)
             .stdin(Stdio::null())
@@ -141,11 +138,16 @@ fn link_programs(folder: &Path) -> io::Result<()> {
         .output()?;
     let python = PathBuf::from(String::from_utf8_lossy(&python.stdout).trim());
     let tool = cutover_tests::target().join("release/cutover");
-    let programs = [
+    let mut programs = vec![
         ("python3", python),
         ("cutover", tool),
         ("envoy", cutover_tests::envoy()),
     ];
+    if let Some(folder) = std::env::var_os("CUTOVER_CLUSTER_BIN") {
+        let tools = ["kubectl", "istioctl", "crane", "helm"];
+        let tools = tools.map(|name| (name, Path::new(&folder).join(name)));
+        programs.extend(tools.into_iter().filter(|(_, tool)| tool.exists()));
+    }
     for (name, program) in programs {
         let program = fs::canonicalize(&program)
             .map_err(|error| io::Error::other(format!("{}: {error}", program.display())))?;
