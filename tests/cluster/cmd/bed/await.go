@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// await asks again until there is no error any more, and returns the last one when the time is over.
+func await(limit time.Duration, condition func() error) error {
+	for deadline := time.Now().Add(limit); ; {
+		err := condition()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// asker never goes through a proxy of the user's, and keeps no connection.
+var asker = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// answers is nil once the URL answers 200.
+func answers(url string) error {
+	response, err := asker.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 300))
+		return fmt.Errorf("%s answers %d: %s", url, response.StatusCode, strings.TrimSpace(string(text)))
+	}
+	return nil
+}
+
+// awaitReady waits until a process is up, and says what it wrote last when it is not.
+func (b *Bed) awaitReady(name string, limit time.Duration) error {
+	process := b.Processes[name]
+	var ended error
+	err := await(limit, func() error {
+		if !process.alive() {
+			ended = errors.New("it has ended")
+			return nil
+		}
+		if address, is := strings.CutPrefix(process.Ready, "tcp:"); is {
+			connection, err := net.DialTimeout("tcp", address, time.Second)
+			if err == nil {
+				connection.Close()
+			}
+			return err
+		}
+		return answers(process.Ready)
+	})
+	if err = errors.Join(ended, err); err != nil {
+		return fmt.Errorf("%s is not up: %w\n%s", name, err, lastLines(process.Log, 12))
+	}
+	return nil
+}
+
+// lastLines is the end of a log.
+func lastLines(path string, count int) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}

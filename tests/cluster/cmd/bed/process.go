@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// mark is a variable that each process of a bed carries, so that one can be found of which a killed `up` left no word.
+const mark = "CUTOVER_BED_PROCESS"
+
+// Identity names a process for good: a number is used again, but not with the same start.
+type Identity struct {
+	PID int `json:"pid"`
+	// Started is when it began, in clock ticks since the machine did (field 22 of /proc/PID/stat).
+	Started uint64 `json:"started"`
+}
+
+// Process is a child of a bed, alive or not.
+type Process struct {
+	Identity
+	Command     []string          `json:"command"`
+	Environment map[string]string `json:"environment"`
+	Log         string            `json:"log"`
+	// Ready is the URL that answers 200, or the "tcp:ADDRESS" that takes connections, once it is up.
+	Ready string `json:"ready,omitempty"`
+	// Folders has what it is to see in place of a folder of this machine: such a path, and the folder to be shown.
+	Folders map[string]string `json:"folders,omitempty"`
+}
+
+// stat is what /proc/PID/stat says that matters here.
+type stat struct {
+	Identity
+	session int
+	zombie  bool
+}
+
+func readStat(pid int) (stat, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, false
+	}
+	// The name, in brackets, may hold anything.
+	end := bytes.LastIndexByte(text, ')')
+	fields := strings.Fields(string(text[end+1:]))
+	if end < 0 || len(fields) < 20 {
+		return stat{}, false
+	}
+	session, _ := strconv.Atoi(fields[3])
+	started, _ := strconv.ParseUint(fields[19], 10, 64)
+	return stat{Identity{pid, started}, session, fields[0] == "Z" || fields[0] == "X"}, true
+}
+
+func identityOf(pid int) Identity {
+	found, _ := readStat(pid)
+	return found.Identity
+}
+
+// alive says whether this very process still runs.
+func (i Identity) alive() bool {
+	found, is := readStat(i.PID)
+	return i.PID > 0 && is && found.Identity == i && !found.zombie
+}
+
+// spawn starts a process in a session of its own, and writes it down. It outlives this program.
+func (b *Bed) spawn(name string, process *Process) error {
+	process.Log = b.path("logs", name+".log")
+	log, err := os.OpenFile(process.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	command := exec.Command(process.Command[0], process.Command[1:]...)
+	command.Dir = b.path("tmp")
+	command.Stdout, command.Stderr = log, log
+	// Nothing but what is named here: a bed behaves the same whoever starts it.
+	command.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + b.path("tmp"), "TMPDIR=" + b.path("tmp"), mark + "=" + b.dir}
+	for key, value := range process.Environment {
+		command.Env = append(command.Env, key+"="+value)
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if len(process.Folders) > 0 {
+		if err := mask(command, process.Folders); err != nil {
+			return err
+		}
+	}
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	if err := command.Start(); err != nil {
+		return fail(environ, "%s cannot be started: %v", name, err)
+	}
+	go command.Wait()
+	process.Identity = identityOf(command.Process.Pid)
+	b.Processes[name] = process
+	return b.saveHeld()
+}
+
+// stop ends a process and all of its session, first politely unless it is to be killed, and waits until they are gone.
+func (b *Bed) stop(process *Process, kill bool) error {
+	signal := syscall.SIGTERM
+	if kill {
+		signal = syscall.SIGKILL
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		left := b.session(process.Identity)
+		if len(left) == 0 {
+			return nil
+		}
+		for _, each := range left {
+			if err := syscall.Kill(each.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("process %d cannot be ended: %w", each.PID, err)
+			}
+		}
+		gone := func() error {
+			if len(b.session(process.Identity)) > 0 {
+				return errors.New("some still run")
+			}
+			return nil
+		}
+		if await(time.Until(deadline), gone) == nil {
+			return nil
+		}
+		if signal == syscall.SIGKILL {
+			return fail(environ, "process %d does not end, not even when it is killed", process.PID)
+		}
+		signal, deadline = syscall.SIGKILL, time.Now().Add(5*time.Second)
+	}
+}
+
+// session lists what runs of a process and of those that it has started. When the process itself has ended, only those count
+// that carry the mark of this bed: its number may have been used again for a session that is none of ours.
+func (b *Bed) session(of Identity) []Identity {
+	if of.PID <= 0 {
+		return nil
+	}
+	leader := of.alive()
+	var members []Identity
+	for _, each := range allProcesses() {
+		if each.session == of.PID && !each.zombie && (leader || b.marked(each.PID)) {
+			members = append(members, each.Identity)
+		}
+	}
+	return members
+}
+
+// strays lists all that carries the mark of this bed, whoever wrote it down.
+func (b *Bed) strays() []Identity {
+	var found []Identity
+	for _, each := range allProcesses() {
+		if !each.zombie && each.PID != os.Getpid() && b.marked(each.PID) {
+			found = append(found, each.Identity)
+		}
+	}
+	return found
+}
+
+func (b *Bed) marked(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return false
+	}
+	for variable := range strings.SplitSeq(string(text), "\x00") {
+		if variable == mark+"="+b.dir {
+			return true
+		}
+	}
+	return false
+}
+
+func allProcesses() []stat {
+	var all []stat
+	entries, _ := fs.Glob(os.DirFS("/proc"), "[0-9]*")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(filepath.Base(entry))
+		if err != nil {
+			continue
+		}
+		if found, is := readStat(pid); is {
+			all = append(all, found)
+		}
+	}
+	return all
+}
+
+// endAll ends everything of the bed at once. Nothing in it is worth a farewell.
+func (b *Bed) endAll() error {
+	for {
+		left := b.strays()
+		for _, process := range b.Processes {
+			left = append(left, b.session(process.Identity)...)
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		for _, each := range left {
+			if err := syscall.Kill(each.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("process %d cannot be ended: %w", each.PID, err)
+			}
+		}
+		gone := func() error {
+			for _, each := range left {
+				if each.alive() {
+					return fmt.Errorf("process %d does not end, not even when it is killed", each.PID)
+				}
+			}
+			return nil
+		}
+		if err := await(10*time.Second, gone); err != nil {
+			return fail(environ, "%v", err)
+		}
+	}
+}
+
+// program is the path of one of the programs of scripts/get-cluster.
+func (b *Bed) program(name string) string { return filepath.Join(b.Programs, name) }
+
+// own is the path of the copy of this program, or of another of this module, that the bed has for itself.
+func (b *Bed) own(name string) string { return b.path("bin", name) }
