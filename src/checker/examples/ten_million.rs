@@ -78,6 +78,7 @@ fn header() -> Header {
         scope: Scope::Proxy,
         window_ns: 2_000_000,
         flips: None,
+        inferred: Vec::new(),
         proxies: vec![Proxy {
             name: "envoy-0".to_owned(),
             workers: 4,

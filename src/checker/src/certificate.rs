@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use cutover_history::{Contents, Header, InvalidHistory, Reader, Scope};
+use cutover_history::{Contents, Header, Inferred, InvalidHistory, Reader, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ impl Certificate {
         Self {
             cutover_certificate: CERTIFICATE,
             verdict: judgement.verdict,
-            claims: claims(header.scope),
+            claims: claims(&header),
             history,
             header,
             figures: judgement.figures,
@@ -217,22 +217,35 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// What a verdict that holds claims.
-fn claims(scope: Scope) -> Vec<String> {
-    let over = match scope {
+fn claims(header: &Header) -> Vec<String> {
+    let over = match header.scope {
         Scope::Proxy => "on each proxy for itself",
         Scope::Fleet => "over all proxies together",
     };
-    vec![
+    let served = if header.inferred.contains(&Inferred::Served) {
+        "Answers did not show who served them: nothing is claimed of that."
+    } else {
+        "Every answer came from the color that was decided, once."
+    };
+    let mut claims = vec![
         format!(
             "One order of generations explains all that was seen {over}: no request was decided by \
              a generation before it was pushed, nor by an older one than was seen or acknowledged \
              before it could begin."
         ),
         "Every generation decided the one color that it was first pushed with.".to_owned(),
-        "Every answer came from the color that was decided, once.".to_owned(),
+        served.to_owned(),
         "No request failed or timed out, except while its proxy was being killed.".to_owned(),
         "Around every flip, reads began at each proxy often enough to see a window of the size \
          claimed."
             .to_owned(),
-    ]
+    ];
+    if header.inferred.contains(&Inferred::Generation) {
+        claims.push(
+            "Answers showed colors alone: each was taken for the newest flip to its color that had \
+             been pushed when it was in."
+                .to_owned(),
+        );
+    }
+    claims
 }

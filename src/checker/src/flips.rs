@@ -31,6 +31,10 @@ pub struct FlipSummary {
     /// From the push to the end of the first read of this very generation: by then it had been
     /// decided by. None when nobody read it.
     pub first_new_ns: Option<u64>,
+    /// In a fleet: from the push to when every proxy that was there had given its first read of this
+    /// very generation. None when one gave none, or when the order is claimed for each proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proxy_ns: Option<u64>,
     /// From the push to when the last read of any older generation could begin: until then at least
     /// it was decided by. Negative when none could begin after the push; none when none was read.
     pub last_old_ns: Option<i64>,
@@ -131,16 +135,23 @@ pub(crate) fn summarize(
         .map(|latencies| Latency::of(latencies))
         .collect();
     let older = older(seen);
+    // What is measured of a proxy alone says it already.
+    let first = traffic.proxy.is_none().then(|| traffic.first_reads());
     let mut summaries = Vec::with_capacity(flips.len());
     for (index, flip) in flips.iter_mut().enumerate() {
         let during = Latency::of(&mut flip.latencies);
         let of = |index: usize| between.get(index).copied().flatten();
         let older = older.get(flip.rank).copied().flatten();
         let summary = summary(flip, seen, older, traffic, ranks);
+        let invoked = flip.write.invoked;
+        let last_proxy = first
+            .as_ref()
+            .and_then(|first| traffic.last_proxy(first, flip.rank, (invoked, flip.settled)));
         summaries.push(FlipSummary {
             before: of(index),
             during,
             after: of(index + 1),
+            last_proxy_ns: last_proxy.map(|at| at.saturating_sub(invoked)),
             ..summary
         });
     }
@@ -195,7 +206,7 @@ fn assign(record: &Record, flips: &mut [Flip], between: &mut [Vec<u64>], traffic
     for flip in during {
         if record.answered() {
             flip.latencies.extend(record.latency());
-        } else if traffic.killed.excuses(record) {
+        } else if traffic.absences.killed.overlap(record) {
             flip.excused += 1;
         } else {
             flip.errors += 1;
@@ -240,6 +251,7 @@ fn summary(
             .acknowledged
             .map(|(at, _)| at.saturating_sub(invoked)),
         first_new_ns: new.map(|new| new.first_end().saturating_sub(invoked)),
+        last_proxy_ns: None,
         last_old_ns: older.map(|(start, _)| signed_difference(start, invoked)),
         mixed_ns: both.map(|(new, old)| old.0.saturating_sub(new.first_end())),
         mixed_at_most_ns: both.map(|(new, old)| old.1.saturating_sub(new.first_start)),

@@ -9,7 +9,7 @@ use cutover_history::{
 use crate::flips::{self, FlipSummary};
 use crate::order::{self, Ledger, Write};
 use crate::record::{Record, Records};
-use crate::traffic::{Killed, Traffic};
+use crate::traffic::{Absences, Times, Traffic};
 use crate::verdict::{Conviction, Counts, Figures, Judgement, Rule, Verdict};
 use crate::{Witness, thin};
 
@@ -35,7 +35,7 @@ pub struct Judge {
     header: Header,
     records: Records,
     pushes: Vec<(u32, Push)>,
-    killed: Killed,
+    absences: Absences,
     line: u32,
 }
 
@@ -46,7 +46,7 @@ impl Judge {
             header,
             records: Records::default(),
             pushes: Vec::new(),
-            killed: Killed::default(),
+            absences: Absences::default(),
             line: 1,
         }
     }
@@ -74,10 +74,11 @@ impl Judge {
                 self.records.generations().intern(push.generation);
                 self.pushes.push((self.line, push));
             }
-            Operation::Weather(weather) if weather.kind == WeatherKind::Killed => {
-                self.killed.add(proxy, weather.from, weather.until);
-            }
-            Operation::Weather(_) => {}
+            Operation::Weather(weather) => match weather.kind {
+                WeatherKind::Killed => self.absences.killed.add(proxy, weather.from, weather.until),
+                WeatherKind::Away => self.absences.away.add(proxy, weather.from, weather.until),
+                _ => {}
+            },
         }
         Ok(())
     }
@@ -91,7 +92,7 @@ impl Judge {
     ///
     /// It is told as often as the figures count violations.
     pub fn finish_telling(mut self, tell: &mut dyn FnMut(Conviction)) -> Judgement {
-        self.killed.merge();
+        self.absences.merge();
         let ranks = self.records.rank();
         let scope = self.header.scope;
         let unit = |proxy: u16| if scope == Scope::Proxy { proxy } else { 0 };
@@ -100,9 +101,9 @@ impl Judge {
             .sort_unstable_by_key(|record| (unit(record.proxy), record.start, record.line));
 
         let mut ledger = Ledger::new(&self.header, &self.records, &ranks, &self.pushes, tell);
-        let requests = count(&self.records.list, &self.killed);
+        let requests = count(&self.records.list, &self.absences.killed);
         for record in &self.records.list {
-            judge_alone(&mut ledger, record, &self.killed);
+            judge_alone(&mut ledger, record, &self.absences.killed);
         }
 
         let mut pushes: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
@@ -118,7 +119,7 @@ impl Judge {
             let writes: Vec<Option<Write>> = order::writes(&pushes, &self.pushes, &ranks);
             let seen = order::judge(&mut ledger, records, &writes);
             unordered += seen.unordered;
-            let traffic = Traffic::new(&self.header, unit, records, &self.killed);
+            let traffic = Traffic::new(&self.header, unit, records, &self.absences);
             flips.extend(flips::summarize(&seen, &writes, &traffic, &ranks));
         };
         let units = if scope == Scope::Proxy {
@@ -180,7 +181,7 @@ fn figures(
 }
 
 /// Applies the rules that need no other request.
-fn judge_alone(ledger: &mut Ledger<'_>, record: &Record, killed: &Killed) {
+fn judge_alone(ledger: &mut Ledger<'_>, record: &Record, killed: &Times) {
     if record.undecided() {
         ledger.convict(Rule::Undecided, record, &[]);
     }
@@ -193,7 +194,7 @@ fn judge_alone(ledger: &mut Ledger<'_>, record: &Record, killed: &Killed) {
     if record.contrary() {
         ledger.convict(Rule::Redecided, record, &[]);
     }
-    if record.in_error() && !killed.excuses(record) {
+    if record.in_error() && !killed.overlap(record) {
         ledger.convict(Rule::Failed, record, &[]);
     }
 }
@@ -205,7 +206,7 @@ fn count_reads(records: &[Record]) -> u64 {
     u64::try_from(reads.count()).unwrap_or(u64::MAX)
 }
 
-fn count(records: &[Record], killed: &Killed) -> BTreeMap<cutover_history::Kind, Counts> {
+fn count(records: &[Record], killed: &Times) -> BTreeMap<cutover_history::Kind, Counts> {
     let mut by_kind: BTreeMap<_, Counts> = BTreeMap::new();
     for record in records {
         let counts = by_kind.entry(record.kind()).or_default();
@@ -213,7 +214,7 @@ fn count(records: &[Record], killed: &Killed) -> BTreeMap<cutover_history::Kind,
         counts.overridden += u64::from(record.overridden());
         counts.failed += u64::from(record.failed());
         counts.timed_out += u64::from(record.in_error() && !record.failed());
-        counts.excused += u64::from(record.in_error() && killed.excuses(record));
+        counts.excused += u64::from(record.in_error() && killed.overlap(record));
     }
     by_kind
 }

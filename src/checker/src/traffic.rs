@@ -1,16 +1,16 @@
 //! What the traffic of a scope could have seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cutover_history::{Header, Scope};
 
 use crate::record::Record;
 
-/// When proxies were down because they were killed.
+/// Times of each proxy in which something was so, as weather tells it.
 #[derive(Default)]
-pub(crate) struct Killed(BTreeMap<u16, Vec<(u64, u64)>>);
+pub(crate) struct Times(BTreeMap<u16, Vec<(u64, u64)>>);
 
-impl Killed {
+impl Times {
     pub(crate) fn add(&mut self, proxy: u16, from: u64, until: u64) {
         self.0.entry(proxy).or_default().push((from, until));
     }
@@ -30,19 +30,35 @@ impl Killed {
         }
     }
 
-    /// Whether a request overlaps a kill of its proxy.
-    pub(crate) fn excuses(&self, record: &Record) -> bool {
+    /// Whether a request overlaps one of its proxy's.
+    pub(crate) fn overlap(&self, record: &Record) -> bool {
         !self
             .within(record.proxy, record.start, record.end)
             .is_empty()
     }
 
-    /// The kills of a proxy that overlap [from, until].
+    /// The times of a proxy that overlap [from, until].
     fn within(&self, proxy: u16, from: u64, until: u64) -> &[(u64, u64)] {
         let intervals = self.0.get(&proxy).map(Vec::as_slice).unwrap_or_default();
         let low = intervals.partition_point(|&(_, end)| end < from);
         let high = intervals.partition_point(|&(start, _)| start <= until);
         intervals.get(low..high).unwrap_or_default()
+    }
+}
+
+/// When proxies were not as usual.
+#[derive(Default)]
+pub(crate) struct Absences {
+    /// Down, because they were killed: their requests may fail.
+    pub(crate) killed: Times,
+    /// Not part of the fleet: nothing was sent to them.
+    pub(crate) away: Times,
+}
+
+impl Absences {
+    pub(crate) fn merge(&mut self) {
+        self.killed.merge();
+        self.away.merge();
     }
 }
 
@@ -52,7 +68,7 @@ pub(crate) struct Traffic<'a> {
     pub(crate) proxy: Option<u32>,
     /// Ascending by start.
     pub(crate) records: &'a [Record],
-    pub(crate) killed: &'a Killed,
+    pub(crate) absences: &'a Absences,
     /// How far around a flip the traffic is looked at, ns.
     pub(crate) margin: u64,
     starts: Vec<(u16, Starts)>,
@@ -63,7 +79,7 @@ impl<'a> Traffic<'a> {
         header: &Header,
         unit: u16,
         records: &'a [Record],
-        killed: &'a Killed,
+        absences: &'a Absences,
     ) -> Self {
         let (proxy, proxies) = match header.scope {
             Scope::Proxy => (Some(u32::from(unit)), unit..=unit),
@@ -86,31 +102,33 @@ impl<'a> Traffic<'a> {
         Self {
             proxy,
             records,
-            killed,
+            absences,
             margin,
             starts,
         }
     }
 
     /// The longest time within [from, until] in which no read began at one of the proxies, though it
-    /// was not being killed. A kill that overlaps the flip itself, [pushed, settled], is no excuse: who
-    /// was down did not see it.
+    /// was there and was not being killed. A kill that overlaps the flip itself, [pushed, settled], is
+    /// no excuse: who was down did not see it.
     pub(crate) fn largest_gap(
         &self,
         (from, until): (u64, u64),
         (pushed, settled): (u64, u64),
     ) -> u64 {
         let gaps = self.starts.iter().map(|(proxy, starts)| {
+            let killed = self.absences.killed.within(*proxy, from, until).iter();
+            let excused = killed.filter(|(down, up)| *down > settled || *up < pushed);
+            let away = self.absences.away.within(*proxy, from, until);
+            let mut absent: Vec<_> = excused.chain(away).copied().collect();
+            absent.sort_unstable();
             let mut largest = 0;
             let mut from = from;
-            for &(down, up) in self.killed.within(*proxy, from, until) {
-                if down <= settled && up >= pushed {
-                    continue;
+            for (gone, back) in absent {
+                if gone > from {
+                    largest = largest.max(starts.largest_gap(from, gone));
                 }
-                if down > from {
-                    largest = largest.max(starts.largest_gap(from, down));
-                }
-                from = from.max(up);
+                from = from.max(back);
             }
             if from < until {
                 largest.max(starts.largest_gap(from, until))
@@ -121,15 +139,48 @@ impl<'a> Traffic<'a> {
         gaps.max().unwrap_or_default()
     }
 
-    /// Reads that began in [from, until), at the proxy that has fewest.
+    /// Reads that began in [from, until), at the proxy that has fewest of those that were there.
     pub(crate) fn fewest_reads(&self, from: u64, until: u64) -> u64 {
-        let reads = self
-            .starts
-            .iter()
-            .map(|(_, starts)| starts.count(from, until));
+        let there = self.starts.iter().filter(|(proxy, _)| {
+            let away = self.absences.away.within(*proxy, from, until);
+            !away
+                .iter()
+                .any(|(gone, back)| *gone <= from || *back >= until)
+        });
+        let reads = there.map(|(_, starts)| starts.count(from, until));
         reads.min().unwrap_or_default()
     }
+
+    /// When the last of the proxies that were there in all of [from, until] had given its first read of
+    /// a generation, by rank; none when one of them gave none.
+    pub(crate) fn last_proxy(
+        &self,
+        first: &FirstReads,
+        rank: usize,
+        (from, until): (u64, u64),
+    ) -> Option<u64> {
+        let proxies = self.starts.iter().map(|(proxy, _)| *proxy);
+        proxies
+            .filter(|proxy| self.absences.away.within(*proxy, from, until).is_empty())
+            .map(|proxy| first.get(&(rank, proxy)).copied())
+            .try_fold(0, |latest, end| Some(latest.max(end?)))
+    }
+
+    /// When each proxy's first read of each generation was in.
+    pub(crate) fn first_reads(&self) -> FirstReads {
+        let mut first = FirstReads::new();
+        for record in self.records {
+            if let Some(rank) = record.read() {
+                let end = first.entry((rank, record.proxy)).or_insert(record.end);
+                *end = (*end).min(record.end);
+            }
+        }
+        first
+    }
 }
+
+/// The end of the first read, by rank of the generation and proxy.
+pub(crate) type FirstReads = HashMap<(usize, u16), u64>;
 
 /// How many starts share one entry of [`Starts::blocks`].
 const BLOCK: usize = 1024;

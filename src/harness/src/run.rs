@@ -245,6 +245,7 @@ async fn header(
         scope: plan.scope,
         window_ns: crate::clock::nanos(plan.window),
         flips: Some(plan.flips),
+        inferred: Vec::new(),
         proxies: sites.iter().map(proxy).collect(),
         command: plan.command.clone(),
     })

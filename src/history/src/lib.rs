@@ -9,8 +9,8 @@ mod writer;
 
 pub use contents::Contents;
 pub use operation::{
-    Color, Decision, FORMAT, Header, Kind, Operation, Outcome, Proxy, Push, PushKind, Request,
-    Scope, Versions, Weather, WeatherKind,
+    Color, Decision, FORMAT, Header, Inferred, Kind, Operation, Outcome, Proxy, Push, PushKind,
+    Request, Scope, Versions, Weather, WeatherKind,
 };
 pub use reader::{Fault, InvalidHistory, Reader};
 pub use validate::{Impossible, MAX_GENERATION, MAX_PROXIES};

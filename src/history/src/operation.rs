@@ -48,6 +48,9 @@ pub struct Header {
     /// was cut short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flips: Option<u32>,
+    /// What answers did not show, and the recorder concluded; empty when they showed all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inferred: Vec<Inferred>,
     /// The proxies of the run, by the index that operations name them with.
     pub proxies: Vec<Proxy>,
     /// The command that made the run.
@@ -72,6 +75,17 @@ pub enum Scope {
     Proxy,
     /// Over all proxies together.
     Fleet,
+}
+
+/// Something that a history states of answers that did not show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inferred {
+    /// The generation: answers showed a color, and whoever recorded them knew which flip made it
+    /// active last.
+    Generation,
+    /// The color that served: answers showed the decision, and not who answered.
+    Served,
 }
 
 /// One proxy of the run.
@@ -250,4 +264,6 @@ pub enum WeatherKind {
     Paused,
     /// One worker got next to no CPU.
     Starved,
+    /// Nothing was sent to it: it was not part of the fleet yet, or no more.
+    Away,
 }

@@ -32,6 +32,7 @@ fn header() -> Header {
         scope: Scope::Fleet,
         window_ns: 1_000_000,
         flips: None,
+        inferred: Vec::new(),
         proxies: vec![proxy("envoy-0"), proxy("envoy-1")],
         command: "cutover verify".to_owned(),
     }

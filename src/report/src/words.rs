@@ -12,6 +12,7 @@ pub(crate) fn weather(kind: WeatherKind) -> &'static str {
         WeatherKind::Killed => "killed",
         WeatherKind::Paused => "paused",
         WeatherKind::Starved => "starved",
+        WeatherKind::Away => "away",
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn header(scope: Scope) -> Header {
         scope,
         window_ns: 10,
         flips: None,
+        inferred: Vec::new(),
         proxies: vec![proxy("a"), proxy("b")],
         command: "cutover verify".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! The figures of a flip, and when they are too thin for a verdict.
 
-use cutover_checker::{Counts, FlipSummary, Judgement, Latency, Verdict};
+use cutover_checker::{Counts, FlipSummary, Judgement, Latency, Rule, Verdict};
 use cutover_history::{Kind, Operation, PushKind, Scope, Weather, WeatherKind};
 
 use crate::common::*;
@@ -68,6 +68,7 @@ fn a_flip_is_measured_from_its_push() {
         // Read at [110, 112].
         first_new_ns: Some(12),
         // Read at [105, 111].
+        last_proxy_ns: None,
         last_old_ns: Some(5),
         mixed_ns: Some(0),
         mixed_at_most_ns: Some(1),
@@ -281,6 +282,69 @@ fn every_proxy_needs_its_own_traffic_even_in_a_fleet() {
         judge_under(&fleet, &operations).verdict,
         Verdict::Inconclusive(_)
     ));
+}
+
+#[test]
+fn a_proxy_that_was_away_owes_no_reads_of_that_time() {
+    let fleet = header(Scope::Fleet);
+    // The other proxy comes at 150, after the flip of 100 was settled at 120.
+    let joined = |weather: Option<WeatherKind>, generation: u64| {
+        let mut operations = flipped(5);
+        operations.extend(
+            reads((150..200).step_by(5), 2, generation).map(|mut operation| {
+                if let Operation::Request(request) = &mut operation {
+                    request.proxy = 1;
+                }
+                operation
+            }),
+        );
+        operations.extend(weather.map(|kind| {
+            Operation::Weather(Weather {
+                kind,
+                proxy: 1,
+                from: 0,
+                until: 150,
+            })
+        }));
+        judge_under(&fleet, &operations)
+    };
+    assert_eq!(joined(Some(WeatherKind::Away), 2).verdict, Verdict::Holds);
+    // Silence by itself is no absence, and a kill during the flip is no excuse.
+    for weather in [None, Some(WeatherKind::Killed)] {
+        let verdict = joined(weather, 2).verdict;
+        assert!(matches!(verdict, Verdict::Inconclusive(_)), "{verdict:?}");
+    }
+    // Whoever comes late has to know what was decided before.
+    let late = joined(Some(WeatherKind::Away), 1);
+    assert!(matches!(late.verdict, Verdict::Violated(_)));
+    assert_eq!(late.figures.violations[&Rule::Stale], 10);
+}
+
+#[test]
+fn the_last_proxy_of_a_fleet_is_the_one_whose_first_new_answer_came_last() {
+    let fleet = header(Scope::Fleet);
+    let mut operations = good();
+    let first_flip = |operations: &[Operation]| {
+        let judgement = judge_under(&fleet, operations);
+        judgement.figures.flips[0].clone()
+    };
+    let flip = first_flip(&operations);
+    // Both read generation 2 from 105 to 108 first; the push was at 100.
+    assert_eq!((flip.first_new_ns, flip.last_proxy_ns), (Some(8), Some(8)));
+    let silent = |proxy: u32, until: u64| {
+        move |operation: &Operation| match operation {
+            Operation::Request(request) => {
+                request.proxy != proxy || !(100..until).contains(&request.start)
+            }
+            _ => true,
+        }
+    };
+    operations.retain(silent(1, 125));
+    let flip = first_flip(&operations);
+    assert_eq!((flip.first_new_ns, flip.last_proxy_ns), (Some(8), Some(28)));
+    // One proxy without a new answer, and nothing can be said.
+    operations.retain(silent(1, 201));
+    assert_eq!(first_flip(&operations).last_proxy_ns, None);
 }
 
 #[test]

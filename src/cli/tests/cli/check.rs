@@ -23,6 +23,7 @@ fn history(decide: impl Fn(u64) -> (u64, Color)) -> Vec<u8> {
         scope: Scope::Proxy,
         window_ns: 50 * MS,
         flips: None,
+        inferred: Vec::new(),
         proxies: vec![Proxy {
             name: "envoy-0".to_owned(),
             workers: 2,

@@ -87,6 +87,7 @@ impl Run {
             scope: self.scope,
             window_ns: 20 * MS,
             flips: None,
+            inferred: Vec::new(),
             proxies: self.proxies.iter().map(proxy).collect(),
             command: "cutover verify".to_owned(),
         }
