@@ -30,7 +30,7 @@ async fn a_stopped_envoy_is_named_and_the_way_back_is_written_for_it() {
     let request = RollbackRequest {
         service: None,
         expect_generation: None,
-        admins: vec![admin],
+        fleet: admin.into(),
         deadline: Duration::from_millis(100),
         reason: None,
         interrupt: Interrupt::default(),

@@ -75,7 +75,7 @@ async fn ten_thousand_services_fit_and_a_flip_of_one_touches_no_other() {
         expect_generation: Some(1),
         agreed: None,
         generation: None,
-        admins: vec![stage.envoy.admin().address()],
+        fleet: stage.envoy.admin().address().into(),
         deadline: Duration::from_mins(1),
         force: false,
         reason: None,

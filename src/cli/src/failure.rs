@@ -1,8 +1,8 @@
 //! What goes wrong, in words and as an exit code.
 
 use cutover_control::{
-    FlipError, InvalidDocument, JournalError, Refusal, Shown, StateError, TargetError, Unshown,
-    Why, Written, state,
+    FlipError, InvalidDocument, JournalError, Proxy, Refusal, Shown, StateError, TargetError,
+    Unshown, Why, Written, state,
 };
 use cutover_core::Color;
 use serde_json::{Value, json};
@@ -242,11 +242,9 @@ impl From<JournalError> for Failure {
 }
 
 fn written_details(written: &Written, shown: &[Shown], missing: &[Unshown]) -> Value {
-    let shown: Vec<_> = shown.iter().map(|p| p.admin.to_string()).collect();
-    let missing: Vec<_> = (missing.iter())
-        .map(|p| json!({ "admin": p.admin.to_string(), "why": p.to_string() }))
-        .collect();
-    json!({
+    let shown: Vec<_> = shown.iter().map(|p| p.proxy.name()).collect();
+    let missing: Vec<_> = (missing.iter()).map(unshown).collect();
+    let details = json!({
         "written": true,
         "service": written.service,
         "generation": written.generation,
@@ -254,7 +252,27 @@ fn written_details(written: &Written, shown: &[Shown], missing: &[Unshown]) -> V
         "shown": shown,
         "missing": missing,
         "warnings": written.warnings,
-    })
+    });
+    with_gone(details, &written.gone)
+}
+
+/// The same with those that went away, where there are any.
+pub(crate) fn with_gone(mut details: Value, gone: &[Proxy]) -> Value {
+    if let Value::Object(details) = &mut details
+        && !gone.is_empty()
+    {
+        details.insert("gone".to_owned(), json!(gone));
+    }
+    details
+}
+
+/// An Envoy that does not show it, as programs read it.
+pub(crate) fn unshown(one: &Unshown) -> Value {
+    let mut json = one.proxy.to_json();
+    if let Value::Object(json) = &mut json {
+        json.insert("why".to_owned(), one.to_string().into());
+    }
+    json
 }
 
 /// A flip to the same color waits, or pushes again. A second rollback would go forth again.

@@ -1,7 +1,7 @@
 //! A configuration that somebody hands over: an ECDS file, or a plugin configuration alone.
 
 use crate::failure::Failure;
-use cutover_control::{Document, FileTarget, Names, resource::PLUGIN};
+use cutover_control::{Document, FileTarget, resource::PLUGIN};
 use cutover_core::Plan;
 use serde_json::{Value, json};
 use std::{io::Read as _, path::Path};
@@ -45,8 +45,11 @@ pub(crate) fn parse(name: String, bytes: Vec<u8>) -> Result<Source, Failure> {
     let (configuration, plugin) = if is_ecds {
         let document =
             Document::parse(&bytes).map_err(|invalid| refused(invalid.to_string(), json!({})))?;
-        let Names { plugin, .. } = document.names().clone();
-        (document.configuration().to_vec(), plugin)
+        let plugin = document.names().first().map(|names| names.plugin.clone());
+        (
+            document.configuration().to_vec(),
+            plugin.unwrap_or_default(),
+        )
     } else {
         (bytes, PLUGIN.to_owned())
     };

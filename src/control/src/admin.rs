@@ -6,7 +6,7 @@ mod streams;
 
 pub use clusters::Endpoints;
 
-use crate::{ModuleId, Names, resource::PLUGIN};
+use crate::{ModuleId, Names, Proxy, resource::PLUGIN};
 use bytes::Bytes;
 use cutover_core::Color;
 use http_body_util::{BodyExt as _, Empty};
@@ -16,7 +16,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use std::{
-    collections::BTreeMap, error::Error as _, fmt::Write as _, net::SocketAddr, time::Duration,
+    collections::BTreeMap, error::Error as _, fmt::Write as _, net::SocketAddr, sync::Arc,
+    time::Duration,
 };
 
 /// The longest wait for one answer. A stopped Envoy takes the connection and never answers.
@@ -25,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A client for the admin interface of one Envoy; it keeps its connection.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    address: SocketAddr,
-    names: Names,
+    proxy: Proxy,
+    names: Arc<[Names]>,
     patience: Duration,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
@@ -73,18 +74,18 @@ pub struct Stats {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
     /// No connection, or it broke.
-    #[error("no answer from {address}: {reason}")]
+    #[error("no answer from {proxy}: {reason}")]
     Unreachable {
         /// Whom.
-        address: SocketAddr,
+        proxy: Proxy,
         /// In words.
         reason: String,
     },
     /// Something answered, but not as an Envoy does.
-    #[error("{address} does not answer like an Envoy admin interface: {reason}")]
+    #[error("{proxy} does not answer like an Envoy admin interface: {reason}")]
     Unexpected {
         /// Who.
-        address: SocketAddr,
+        proxy: Proxy,
         /// In words.
         reason: String,
     },
@@ -92,20 +93,20 @@ pub enum AdminError {
 
 impl Admin {
     /// A client for the filter and plugin that `cutover init` generates.
-    pub fn new(address: SocketAddr) -> Self {
+    pub fn new(proxy: impl Into<Proxy>) -> Self {
         let names = Names {
             filter: PLUGIN.to_owned(),
             plugin: PLUGIN.to_owned(),
         };
-        Self::with_names(address, names)
+        Self::with_names(proxy, &[names])
     }
 
-    /// A client for a filter and plugin of these names.
-    pub fn with_names(address: SocketAddr, names: Names) -> Self {
+    /// A client for a filter and plugin that has one of these names.
+    pub fn with_names(proxy: impl Into<Proxy>, names: &[Names]) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self {
-            address,
-            names,
+            proxy: proxy.into(),
+            names: names.into(),
             patience: PATIENCE,
             client,
         }
@@ -126,8 +127,13 @@ impl Admin {
     }
 
     /// Whom it asks.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// Where it asks.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.proxy.address()
     }
 
     /// Gets a path, with its query.
@@ -153,10 +159,10 @@ impl Admin {
 
     async fn send(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), AdminError> {
         let unreachable = |reason: String| AdminError::Unreachable {
-            address: self.address,
+            proxy: self.proxy.clone(),
             reason,
         };
-        let uri = format!("http://{}{path}", self.address);
+        let uri = format!("http://{}{path}", self.address());
         let uri: Uri = uri
             .parse()
             .map_err(|_| self.unexpected(format!("`{uri}` is no URI")))?;
@@ -183,14 +189,15 @@ impl Admin {
 
     fn unexpected(&self, reason: String) -> AdminError {
         AdminError::Unexpected {
-            address: self.address,
+            proxy: self.proxy.clone(),
             reason,
         }
     }
 
     /// Asks for the stats of one service, or of all.
     pub async fn stats(&self, service: Option<&str>) -> Result<Stats, AdminError> {
-        let (filter, plugin) = (escaped(&self.names.filter), escaped(&self.names.plugin));
+        let filter = any_of(self.names.iter().map(|names| names.filter.as_str()));
+        let plugin = any_of(self.names.iter().map(|names| names.plugin.as_str()));
         let service = service.map_or_else(|| ".+".to_owned(), escaped);
         let regex = format!(
             r"^(wasmcustom\.cutover\.plugin\.{plugin}\.(service\.{service}\.[a-z_]+|config_refused|module_version|module_build)|extension_config_discovery\.http_filter\.{filter}\.(version_text|update_rejected|config_fail))$"
@@ -200,9 +207,14 @@ impl Admin {
             .await?;
         let stats = self.read_stats(&String::from_utf8_lossy(&text));
         if !stats.has_filter && stats.services.is_empty() {
-            let filter = &self.names.filter;
+            let filters: Vec<_> = self
+                .names
+                .iter()
+                .map(|names| names.filter.as_str())
+                .collect();
+            let filter = filters.join("` or `");
             return Err(AdminError::Unexpected {
-                address: self.address,
+                proxy: self.proxy.clone(),
                 reason: format!("its /stats know no filter `{filter}`"),
             });
         }
@@ -227,7 +239,7 @@ impl Admin {
         version
             .map(str::to_owned)
             .ok_or_else(|| AdminError::Unexpected {
-                address: self.address,
+                proxy: self.proxy.clone(),
                 reason: "/server_info has no version".to_owned(),
             })
     }
@@ -250,25 +262,30 @@ impl Admin {
     }
 
     fn read_stats(&self, text: &str) -> Stats {
-        let ours = format!("wasmcustom.cutover.plugin.{}.", self.names.plugin);
-        let ecds = format!(
-            "extension_config_discovery.http_filter.{}.",
-            self.names.filter
-        );
+        const OURS: &str = "wasmcustom.cutover.plugin.";
+        const ECDS: &str = "extension_config_discovery.http_filter.";
+        let behind = |name: &str, head: &str, of: fn(&Names) -> &str| {
+            let rest = name.strip_prefix(head)?;
+            let mut found = self.names.iter().filter_map(|names| {
+                let rest = rest.strip_prefix(of(names))?;
+                Some(rest.strip_prefix('.')?.to_owned())
+            });
+            found.next()
+        };
         let mut stats = Stats::default();
         let (mut version, mut build) = (0, 0);
         for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
             let number = value.parse::<u64>().unwrap_or_default();
-            if let Some(name) = name.strip_prefix(&ecds) {
+            if let Some(name) = behind(name, ECDS, |names| &names.filter) {
                 stats.has_filter = true;
-                match name {
+                match name.as_str() {
                     "update_rejected" => stats.update_rejected = number,
                     "config_fail" => stats.config_fail = number,
                     "version_text" => stats.version = serde_json::from_str(value).ok(),
                     _ => {}
                 }
-            } else if let Some(name) = name.strip_prefix(&ours) {
-                match name {
+            } else if let Some(name) = behind(name, OURS, |names| &names.plugin) {
+                match name.as_str() {
                     "config_refused" => stats.config_refused = number,
                     "module_version" => version = number,
                     "module_build" => build = number,
@@ -312,6 +329,12 @@ fn root_cause(mut error: &(dyn std::error::Error + 'static)) -> String {
     error.to_string()
 }
 
+/// Names as a regular expression that matches one of them and nothing else.
+fn any_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<_> = names.map(escaped).collect();
+    format!("({})", names.join("|"))
+}
+
 /// A name as a regular expression that matches it and nothing else.
 fn escaped(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
@@ -342,7 +365,7 @@ mod tests {
 
     #[test]
     fn stats_are_told_apart_by_service() {
-        let admin = Admin::new(([127, 0, 0, 1], 1).into());
+        let admin = Admin::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let stats = admin.read_stats(concat!(
             "extension_config_discovery.http_filter.cutover.version_text: \"7\"\n",
             "extension_config_discovery.http_filter.cutover.config_fail: 2\n",

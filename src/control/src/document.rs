@@ -15,7 +15,7 @@ const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
 #[derive(Clone, Debug)]
 pub struct Document {
     text: String,
-    names: Names,
+    names: Vec<Names>,
     version: Option<String>,
     /// The plugin configuration, as JSON text.
     configuration: String,
@@ -130,7 +130,7 @@ impl Document {
             (other, _) => return Err(shape(path, kind(other), "a string that holds JSON")),
         };
         Ok(Self {
-            names: Names { filter, plugin },
+            names: vec![Names { filter, plugin }],
             version: string(root.get("version_info")),
             place: span(&text, value),
             configuration,
@@ -138,8 +138,8 @@ impl Document {
         })
     }
 
-    /// The names that Envoy's stats know the filter by.
-    pub fn names(&self) -> &Names {
+    /// The names that Envoy's stats may know the filter by.
+    pub fn names(&self) -> &[Names] {
         &self.names
     }
 

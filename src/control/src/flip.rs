@@ -11,15 +11,12 @@ pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
 pub use change::unix_ms;
 
 use crate::{
-    FileTarget, Interrupt, State,
+    FileTarget, Fleet, Interrupt, Proxy, State,
     watch::{Shown, Steps},
 };
 use cutover_core::{Color, Switch};
 use order::Order;
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// What to flip, and whom to ask whether it is done.
 #[derive(Clone, Debug)]
@@ -34,8 +31,8 @@ pub struct FlipRequest {
     pub agreed: Option<State>,
     /// The generation to write, so that several files get the same one; else the next.
     pub generation: Option<u64>,
-    /// Admin addresses of the Envoys that must show the flip.
-    pub admins: Vec<SocketAddr>,
+    /// The Envoys that must show the flip.
+    pub fleet: Fleet,
     /// How long they may take.
     pub deadline: Duration,
     /// Passes over the gates: health, drift, another flip that still waits.
@@ -55,8 +52,8 @@ pub struct RollbackRequest {
     pub service: Option<String>,
     /// Refuses unless this is the generation of the file, and no proxy shows a newer one.
     pub expect_generation: Option<u64>,
-    /// Admin addresses of the Envoys that must show the flip.
-    pub admins: Vec<SocketAddr>,
+    /// The Envoys that must show the flip.
+    pub fleet: Fleet,
     /// How long they may take.
     pub deadline: Duration,
     /// Why, for the journal.
@@ -84,6 +81,8 @@ pub struct Written {
     pub written: Instant,
     /// What went wrong beside it: a clock that is behind, a journal that cannot be written.
     pub warnings: Vec<String>,
+    /// The Envoys that left the fleet before they showed it.
+    pub gone: Vec<Proxy>,
 }
 
 /// A flip that every Envoy shows.
@@ -93,7 +92,7 @@ pub struct Flipped {
     pub written: Written,
     /// False when nothing had to be written: file and proxies had it already.
     pub pushed: bool,
-    /// When each Envoy was seen to show it, in the order of the request.
+    /// When each Envoy was seen to show it.
     pub shown: Vec<Shown>,
 }
 
@@ -110,7 +109,7 @@ pub async fn flip(target: &FileTarget, request: &FlipRequest) -> Result<Flipped,
         expect: request.expect_generation,
         agreed: request.agreed,
         generation: request.generation,
-        admins: &request.admins,
+        fleet: &request.fleet,
         deadline: request.deadline,
         force: request.force,
         reason: request.reason.as_deref(),
@@ -132,7 +131,7 @@ pub async fn rollback(
         expect: request.expect_generation,
         agreed: None,
         generation: None,
-        admins: &request.admins,
+        fleet: &request.fleet,
         deadline: request.deadline,
         force: true,
         reason: request.reason.as_deref(),

@@ -2,11 +2,11 @@
 //! back.
 
 use crate::{
-    Chapter, Document, Endpoints, Fate, FileTarget, ModuleId, Running, Stats, drift,
+    Chapter, Document, Endpoints, Fate, FileTarget, ModuleId, Proxy, Running, Stats, drift,
     journal::Entry, other_switches,
 };
 use cutover_core::{Color, RouteBy, Service};
-use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
 /// Why a flip is refused; `--force` passes over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Refusal {
     /// An Envoy has no cluster of the color's name: it would answer 503.
     NoCluster {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// The color.
         color: Color,
         /// Its cluster.
@@ -25,7 +25,7 @@ pub enum Refusal {
     /// An Envoy has no endpoint to send the color's requests to.
     NoHealthyEndpoint {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// The color.
         color: Color,
         /// Its cluster.
@@ -36,23 +36,23 @@ pub enum Refusal {
     /// More than the switch would change at an Envoy.
     Drift {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// Where the file differs from what the Envoy runs.
         paths: Vec<String>,
     },
     /// Other services would be switched, too.
     OtherServices {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// The services.
         services: Vec<String>,
     },
     /// The Envoys run different modules: they may decide differently.
-    ModulesDiffer(Vec<(SocketAddr, ModuleId)>),
+    ModulesDiffer(Vec<(Proxy, ModuleId)>),
     /// The module's file is another one than the Envoy runs: a push would load it.
     OtherModule {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// What it runs; none when its module is too old to say.
         runs: Option<ModuleId>,
         /// The file.
@@ -63,7 +63,7 @@ pub enum Refusal {
     /// An Envoy refused the last file: what it runs cannot be seen.
     RefusedLast {
         /// The Envoy.
-        admin: SocketAddr,
+        proxy: Proxy,
         /// The `version_info` that it refused.
         refused: Option<String>,
         /// The `version_info` that it runs.
@@ -80,47 +80,47 @@ impl fmt::Display for Refusal {
                 entry.verb, entry.service, entry.to, entry.by
             ),
             Self::NoCluster {
-                admin,
+                proxy,
                 color,
                 cluster,
             } => write!(
                 f,
-                "{admin} has no cluster `{cluster}`, the route of {color}"
+                "{proxy} has no cluster `{cluster}`, the route of {color}"
             ),
             Self::NoHealthyEndpoint {
-                admin,
+                proxy,
                 color,
                 cluster,
                 endpoints,
             } => write!(
                 f,
-                "{admin} has nowhere to send {color}: cluster `{cluster}` has {endpoints}"
+                "{proxy} has nowhere to send {color}: cluster `{cluster}` has {endpoints}"
             ),
-            Self::Drift { admin, paths } => write!(
+            Self::Drift { proxy, paths } => write!(
                 f,
-                "more than the switch would change at {admin}: {}",
+                "more than the switch would change at {proxy}: {}",
                 few(paths)
             ),
-            Self::OtherServices { admin, services } => write!(
+            Self::OtherServices { proxy, services } => write!(
                 f,
-                "other services would be switched too at {admin}: {}",
+                "other services would be switched too at {proxy}: {}",
                 few(services)
             ),
             Self::ModulesDiffer(modules) => {
                 f.write_str("the Envoys run different modules: ")?;
-                for (index, (admin, module)) in modules.iter().enumerate() {
+                for (index, (proxy, module)) in modules.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
-                    write!(f, "{comma}{admin} runs {module}")?;
+                    write!(f, "{comma}{proxy} runs {module}")?;
                 }
                 Ok(())
             }
             Self::OtherModule {
-                admin,
+                proxy,
                 runs,
                 path,
                 file,
             } => {
-                write!(f, "a push would change the module of {admin}: ")?;
+                write!(f, "a push would change the module of {proxy}: ")?;
                 match runs {
                     Some(runs) => write!(f, "it runs {runs}")?,
                     None => f.write_str("it runs one that does not show its build")?,
@@ -128,7 +128,7 @@ impl fmt::Display for Refusal {
                 write!(f, ", {} is {file}", path.display())
             }
             Self::RefusedLast {
-                admin,
+                proxy,
                 refused,
                 runs,
             } => {
@@ -139,7 +139,7 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "{admin} refused its last file ({}) and runs an older one ({}): whether more than the \
+                    "{proxy} refused its last file ({}) and runs an older one ({}): whether more than the \
                      switch would change cannot be seen",
                     version(refused),
                     version(runs)
@@ -208,7 +208,7 @@ pub(crate) struct Facts {
 
 /// Why requests to a color would be answered by nobody, as far as the Envoy's clusters tell.
 pub(crate) fn nowhere(
-    admin: SocketAddr,
+    proxy: &Proxy,
     service: &Service,
     color: Color,
     clusters: &BTreeMap<String, Endpoints>,
@@ -220,12 +220,12 @@ pub(crate) fn nowhere(
     let cluster = service.route(color).to_owned();
     match clusters.get(&cluster) {
         None => Some(Refusal::NoCluster {
-            admin,
+            proxy: proxy.clone(),
             color,
             cluster,
         }),
         Some(endpoints) if endpoints.healthy == 0 => Some(Refusal::NoHealthyEndpoint {
-            admin,
+            proxy: proxy.clone(),
             color,
             cluster,
             endpoints: endpoints.clone(),
@@ -236,14 +236,14 @@ pub(crate) fn nowhere(
 
 /// What one Envoy has against a flip.
 pub(crate) fn at_envoy(
-    admin: SocketAddr,
+    proxy: &Proxy,
     document: &Document,
     service: &Service,
     color: Color,
     facts: &Facts,
 ) -> Vec<Refusal> {
     let clusters = facts.clusters.as_ref();
-    let nowhere = clusters.and_then(|clusters| nowhere(admin, service, color, clusters));
+    let nowhere = clusters.and_then(|clusters| nowhere(proxy, service, color, clusters));
     let mut refusals: Vec<_> = nowhere.into_iter().collect();
     // An Envoy that was given nothing yet runs nothing that could change.
     let Some(running) = &facts.running else {
@@ -251,7 +251,7 @@ pub(crate) fn at_envoy(
     };
     if !running.was_accepted(&facts.stats) {
         refusals.push(Refusal::RefusedLast {
-            admin,
+            proxy: proxy.clone(),
             refused: running.version.clone(),
             runs: facts.stats.version.clone(),
         });
@@ -259,11 +259,13 @@ pub(crate) fn at_envoy(
     }
     let paths = drift(document, &running.resource);
     if !paths.is_empty() {
-        refusals.push(Refusal::Drift { admin, paths });
+        let proxy = proxy.clone();
+        refusals.push(Refusal::Drift { proxy, paths });
     }
     let services = other_switches(document, &running.resource, service.name());
     if !services.is_empty() {
-        refusals.push(Refusal::OtherServices { admin, services });
+        let proxy = proxy.clone();
+        refusals.push(Refusal::OtherServices { proxy, services });
     }
     refusals
 }
@@ -273,7 +275,7 @@ pub(crate) fn at_envoy(
 pub(crate) fn modules(
     target: &FileTarget,
     document: &Document,
-    envoys: &[(SocketAddr, &Facts)],
+    envoys: &[(&Proxy, &Facts)],
 ) -> Vec<Refusal> {
     let mut refusals = vec![];
     // Of one that was given nothing, or refused what it was given, nothing is known.
@@ -284,7 +286,7 @@ pub(crate) fn modules(
     let running = envoys.iter().filter(|(_, facts)| is_known(facts));
     let shown: Vec<_> = running
         .clone()
-        .filter_map(|(admin, facts)| Some((*admin, facts.stats.module?)))
+        .filter_map(|(proxy, facts)| Some(((*proxy).clone(), facts.stats.module?)))
         .collect();
     if shown
         .windows(2)
@@ -296,8 +298,8 @@ pub(crate) fn modules(
         return refusals;
     };
     let others = running.filter(|(_, facts)| facts.stats.module != Some(file));
-    refusals.extend(others.map(|(admin, facts)| Refusal::OtherModule {
-        admin: *admin,
+    refusals.extend(others.map(|(proxy, facts)| Refusal::OtherModule {
+        proxy: (*proxy).clone(),
         runs: facts.stats.module,
         path: path.clone(),
         file,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{ResourceOptions, resource};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 fn document(configuration: &Value) -> Document {
     let file = resource::render(&ResourceOptions {
@@ -37,8 +38,9 @@ fn facts(document: &Document) -> Facts {
 
 fn refusals(document: &Document, facts: &Facts) -> Vec<String> {
     let plan = document.plan().unwrap();
-    let admin = ([127, 0, 0, 1], 9901).into();
-    let refusals = at_envoy(admin, document, &plan.services()[0], Color::Green, facts);
+    let proxy = SocketAddr::from(([127, 0, 0, 1], 9901));
+    let proxy = &proxy.into();
+    let refusals = at_envoy(proxy, document, &plan.services()[0], Color::Green, facts);
     refusals.iter().map(ToString::to_string).collect()
 }
 
@@ -142,8 +144,8 @@ fn a_module_that_is_not_the_one_that_runs_is_told() {
     };
     let (one, same, other, old) = (facts(1_000), facts(1_000), facts(2_000), facts(0));
     let said = |envoys: &[&Facts]| {
-        let addresses = (9901..).map(|port| ([127, 0, 0, 1], port).into());
-        let envoys: Vec<_> = addresses.zip(envoys.iter().copied()).collect();
+        let proxies = [9901, 9902].map(|port| SocketAddr::from(([127, 0, 0, 1], port)).into());
+        let envoys: Vec<_> = proxies.iter().zip(envoys.iter().copied()).collect();
         let refusals = modules(&target, &document, &envoys);
         let words = refusals.iter().map(ToString::to_string);
         words

@@ -20,7 +20,6 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    net::SocketAddr,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -71,10 +70,13 @@ pub struct Entry {
     pub to: State,
     /// The Envoys that were seen to show it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shown: Vec<SocketAddr>,
+    pub shown: Vec<String>,
     /// Those that were not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Absent>,
+    /// Those that went away before they showed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
     /// From just before the file was replaced until the last Envoy showed it, or until it was given
     /// up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,8 +113,8 @@ pub struct State {
 /// An Envoy that does not show a switch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
-    /// Its admin address.
-    pub admin: SocketAddr,
+    /// How it is called: its admin address, or `pod NAMESPACE/NAME`.
+    pub admin: String,
     /// Why not, in words.
     pub why: String,
 }
@@ -152,6 +154,7 @@ impl Entry {
             to,
             shown: vec![],
             missing: vec![],
+            gone: vec![],
             milliseconds: None,
         }
     }

@@ -5,11 +5,13 @@ mod admin;
 mod document;
 mod drift;
 mod endpoint;
+mod fleet;
 mod flip;
 mod gate;
 mod interrupt;
 mod journal;
 mod module_id;
+mod proxy;
 mod splice;
 mod status;
 mod target;
@@ -26,6 +28,7 @@ pub use bootstrap::{AccessLog, Bootstrap, FromClients, Health, HealthPath};
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use fleet::{Fleet, Members};
 pub use flip::{
     Aim, FlipError, FlipRequest, Flipped, Outlook, PlanRequest, RollbackRequest, Sight, Written,
     flip, plan, rollback, unix_ms,
@@ -36,6 +39,7 @@ pub use journal::{
     Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
 };
 pub use module_id::ModuleId;
+pub use proxy::Proxy;
 pub use resource::ResourceOptions;
 pub use state::{
     Found, Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock,

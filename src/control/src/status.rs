@@ -1,14 +1,11 @@
 //! What the file says, what each proxy shows, and whether the two agree.
 
 use crate::{
-    Admin, AdminError, Document, Endpoints, FileTarget, FlipError, ModuleId, Refusal, Seen, Stats,
-    drift, gate, service_of,
+    Admin, AdminError, Document, Endpoints, FileTarget, Fleet, FlipError, ModuleId, Proxy, Refusal,
+    Seen, Stats, drift, gate, service_of,
 };
 use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The file and the proxies at one look.
 #[derive(Clone, Debug)]
@@ -19,15 +16,15 @@ pub struct Status {
     pub version: Option<String>,
     /// The module that the file names, where it can be found: what the next push would make Envoys load.
     pub module: Option<ModuleId>,
-    /// What each Envoy shows, in the order of the request.
+    /// What each Envoy shows, in the order of the fleet.
     pub proxies: Vec<ProxyStatus>,
 }
 
 /// One Envoy.
 #[derive(Clone, Debug)]
 pub struct ProxyStatus {
-    /// Its admin address.
-    pub admin: SocketAddr,
+    /// Which.
+    pub proxy: Proxy,
     /// What it shows, or why it cannot be asked.
     pub answer: Result<Answer, AdminError>,
 }
@@ -154,7 +151,7 @@ impl ProxyStatus {
     pub fn nowhere(&self, service: &Service) -> Option<Refusal> {
         let active = self.active(service.name())?;
         let answer = self.answer.as_ref().ok()?;
-        gate::nowhere(self.admin, service, active, &answer.endpoints)
+        gate::nowhere(&self.proxy, service, active, &answer.endpoints)
     }
 
     /// The module that it runs.
@@ -190,7 +187,7 @@ impl Status {
 pub async fn status(
     target: &FileTarget,
     service: Option<&str>,
-    admins: &[SocketAddr],
+    fleet: &Fleet,
 ) -> Result<Status, FlipError> {
     let document = target.read()?;
     let plan = document.plan()?;
@@ -205,10 +202,10 @@ pub async fn status(
         .filter(wanted)
         .collect();
     let (services, document) = (&services, &document);
-    let asked = admins.iter().map(|&admin| async move {
-        let client = Admin::with_names(admin, document.names().clone());
+    let asked = fleet.now().into_iter().map(|proxy| async move {
+        let client = Admin::with_names(proxy.clone(), document.names());
         let answer = ask(&client, service, services, document).await;
-        ProxyStatus { admin, answer }
+        ProxyStatus { proxy, answer }
     });
     let proxies = futures_util::future::join_all(asked).await;
     Ok(Status {

@@ -1,6 +1,6 @@
 //! What a watch waits for, and what is still missing.
 
-use crate::{Agreement, ModuleId, ProxyStatus, Status};
+use crate::{Agreement, ModuleId, Proxy, ProxyStatus, Status};
 use cutover_core::{Color, RouteBy, Service};
 use std::{fmt, str::FromStr};
 
@@ -21,8 +21,8 @@ pub enum Until {
 /// One thing that is not so yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Who: the admin address of an Envoy; nobody when it is none's fault.
-    pub admin: Option<std::net::SocketAddr>,
+    /// Who; nobody when it is none's fault.
+    pub proxy: Option<Proxy>,
     /// The service, if it is about one.
     pub service: Option<String>,
     /// What, as a sentence with the Envoy in it.
@@ -86,10 +86,10 @@ impl Until {
     /// What is not so yet; nothing when it has come true. Without an Envoy nothing ever does.
     pub fn missing(self, status: &Status, services: &[&Service]) -> Vec<Missing> {
         let mut missing = Vec::new();
-        let mut miss = |admin, service: Option<&Service>, why| {
+        let mut miss = |proxy: Option<&Proxy>, service: Option<&Service>, why| {
             let service = service.map(|one| one.name().to_owned());
             missing.push(Missing {
-                admin,
+                proxy: proxy.cloned(),
                 service,
                 why,
             });
@@ -98,14 +98,14 @@ impl Until {
             miss(None, None, "no Envoy can be asked".to_owned());
         }
         for proxy in &status.proxies {
-            let admin = Some(proxy.admin);
+            let who = Some(&proxy.proxy);
             if let Err(error) = &proxy.answer {
-                miss(admin, None, error.to_string());
+                miss(who, None, error.to_string());
                 continue;
             }
             for service in services {
                 if let Some(why) = self.lacks(proxy, service) {
-                    miss(admin, Some(service), why);
+                    miss(who, Some(service), why);
                 }
             }
             let wrong = [drifts(proxy), other_module(proxy, status.module)];
@@ -114,7 +114,7 @@ impl Until {
                 .flatten()
                 .filter(|_| self == Self::Settled)
             {
-                miss(admin, None, why);
+                miss(who, None, why);
             }
         }
         let modules = status.modules();
@@ -134,7 +134,7 @@ impl Until {
 
     fn lacks(self, proxy: &ProxyStatus, service: &Service) -> Option<String> {
         let beside = proxy.shows(service.name(), service.switch())?;
-        let (admin, seen, file) = (proxy.admin, &beside.seen, service.switch());
+        let (admin, seen, file) = (&proxy.proxy, &beside.seen, service.switch());
         let shown = match (seen.generation, seen.active) {
             (Some(generation), Some(color)) => {
                 format!("{admin} shows {color}, generation {generation}")
@@ -182,13 +182,13 @@ fn drifts(proxy: &ProxyStatus) -> Option<String> {
     };
     Some(format!(
         "{} runs another configuration than the file: {first}{more}",
-        proxy.admin
+        proxy.proxy
     ))
 }
 
 /// An Envoy that shows no module runs one that is too old to tell: then it is another one as well.
 fn other_module(proxy: &ProxyStatus, file: Option<ModuleId>) -> Option<String> {
-    let (file, admin) = (file?, proxy.admin);
+    let (file, admin) = (file?, &proxy.proxy);
     match proxy.answer.as_ref().ok()?.stats.module {
         Some(runs) if runs == file => None,
         Some(runs) => Some(format!("{admin} runs module {runs}; the file names {file}")),

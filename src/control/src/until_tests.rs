@@ -19,7 +19,7 @@ fn shows(generation: u64, active: Color, on_blue: u64) -> ProxyStatus {
         ..Stats::default()
     };
     ProxyStatus {
-        admin: ([127, 0, 0, 1], 9901).into(),
+        proxy: std::net::SocketAddr::from(([127, 0, 0, 1], 9901)).into(),
         answer: Ok(Answer {
             stats,
             streams: [("b".to_owned(), on_blue), ("g".to_owned(), 3)].into(),
@@ -30,11 +30,11 @@ fn shows(generation: u64, active: Color, on_blue: u64) -> ProxyStatus {
 }
 
 fn silent() -> ProxyStatus {
-    let address = ([127, 0, 0, 1], 9902).into();
+    let proxy = Proxy::from(std::net::SocketAddr::from(([127, 0, 0, 1], 9902)));
     let reason = "no".to_owned();
     ProxyStatus {
-        admin: address,
-        answer: Err(AdminError::Unreachable { address, reason }),
+        proxy: proxy.clone(),
+        answer: Err(AdminError::Unreachable { proxy, reason }),
     }
 }
 

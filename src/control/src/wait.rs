@@ -1,14 +1,11 @@
 //! Waiting until every proxy shows a generation, without writing anything.
 
 use crate::{
-    Admin, FileTarget, Interrupt, TargetError, UnknownService, service_of,
-    watch::{self, Goal, Shown, Steps, Unshown, Why},
+    FileTarget, Fleet, Interrupt, Proxy, TargetError, UnknownService, service_of,
+    watch::{self, Goal, Outcome, Shown, Steps, Unshown, Watched, Why},
 };
 use cutover_core::{Color, Generation, InvalidConfig};
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// What to wait for.
 #[derive(Clone, Debug)]
@@ -17,8 +14,8 @@ pub struct WaitRequest {
     pub service: Option<String>,
     /// The generation; that of the file when it is left out.
     pub generation: Option<u64>,
-    /// Admin addresses of the Envoys that must show it.
-    pub admins: Vec<SocketAddr>,
+    /// The Envoys that must show it.
+    pub fleet: Fleet,
     /// How long they may take. A silent one is asked again until then.
     pub deadline: Duration,
     /// Stops it.
@@ -40,6 +37,8 @@ pub struct Landing {
     pub shown: Vec<Shown>,
     /// Those that do not.
     pub missing: Vec<Unshown>,
+    /// Those that left the fleet before they showed it.
+    pub gone: Vec<Proxy>,
     /// True when it was told to stop before all of them did.
     pub interrupted: bool,
     /// How long it took.
@@ -86,20 +85,19 @@ pub async fn wait(target: &FileTarget, request: &WaitRequest) -> Result<Landing,
         generation,
         active: (in_file == Some(generation)).then_some(switch.active),
     };
-    let admins = request.admins.iter().map(|address| {
-        let admin = Admin::with_names(*address, document.names().clone());
-        (admin, None)
-    });
+    let watched = Watched {
+        fleet: request.fleet.clone(),
+        names: document.names().to_vec(),
+        known: vec![],
+    };
     let began = Instant::now();
     let until = began + request.deadline;
-    let outcomes = watch::all(admins, &goal, until, &request.interrupt, &request.steps).await;
-    let (mut shown, mut missing) = (vec![], vec![]);
-    for outcome in outcomes {
-        match outcome {
-            Ok(one) => shown.push(one),
-            Err(one) => missing.push(one),
-        }
-    }
+    let outcome = watch::all(watched, &goal, until, &request.interrupt, &request.steps).await;
+    let Outcome {
+        shown,
+        missing,
+        gone,
+    } = outcome;
     Ok(Landing {
         service: goal.service,
         generation,
@@ -107,6 +105,7 @@ pub async fn wait(target: &FileTarget, request: &WaitRequest) -> Result<Landing,
         interrupted: request.interrupt.is_raised() && !missing.is_empty(),
         shown,
         missing,
+        gone,
         took: began.elapsed(),
     })
 }

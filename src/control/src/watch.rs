@@ -1,13 +1,17 @@
 //! Watching proxies until they show what was written.
 
-use crate::{Admin, AdminError, Interrupt, Stats};
+use crate::{Admin, AdminError, Fleet, Interrupt, Names, Proxy, Stats};
 use cutover_core::Color;
 use std::{
+    collections::BTreeMap,
     fmt,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
-use tokio::{sync::mpsc::UnboundedSender, task::JoinSet, time::sleep};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
 
 /// The pause before an Envoy is asked again: short at first, for most show a flip in milliseconds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
@@ -42,17 +46,21 @@ pub enum Step {
         active: Color,
     },
     /// An Envoy shows it.
-    Shown(SocketAddr),
+    Shown(Proxy),
+    /// An Envoy is new in the fleet.
+    Came(Proxy),
+    /// An Envoy left the fleet.
+    Gone(Proxy),
 }
 
 /// Where steps go; nobody has to listen.
 pub type Steps = Option<UnboundedSender<Step>>;
 
 /// An Envoy that shows what was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Its admin address.
-    pub admin: SocketAddr,
+    /// Which.
+    pub proxy: Proxy,
     /// When its answer was in.
     pub at: Instant,
 }
@@ -60,8 +68,8 @@ pub struct Shown {
 /// An Envoy that does not show what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unshown {
-    /// Its admin address.
-    pub admin: SocketAddr,
+    /// Which.
+    pub proxy: Proxy,
     /// Why not, as far as it tells.
     pub why: Why,
 }
@@ -101,7 +109,7 @@ pub enum Why {
 
 impl fmt::Display for Unshown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let admin = self.admin;
+        let admin = &self.proxy;
         match &self.why {
             Why::Silent(error) => write!(f, "{error}"),
             Why::Behind {
@@ -160,40 +168,112 @@ impl Stats {
     }
 }
 
-/// Watches all proxies at once, each with the number of its refusals before the write. Once one of
-/// them shows a newer generation there is nothing to wait for at the others.
+/// What a watch has come to, in the order of the fleet as it is then.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) missing: Vec<Unshown>,
+    /// Those that left the fleet before they showed it.
+    pub(crate) gone: Vec<Proxy>,
+}
+
+/// Whom a watch asks, and what it knows of them from before the write.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// Changes while they are watched: who leaves is not waited for, who comes has to show it, too.
+    pub(crate) fleet: Fleet,
+    pub(crate) names: Vec<Names>,
+    /// Clients that have a connection already, each with the number of refusals before the write.
+    pub(crate) known: Vec<(Admin, Option<u64>)>,
+}
+
+impl Watched {
+    fn client(&self, proxy: &Proxy) -> (Admin, Option<u64>) {
+        let mut known = self.known.iter();
+        let known = known.find(|(admin, _)| admin.proxy() == proxy).cloned();
+        known.unwrap_or_else(|| (Admin::with_names(proxy.clone(), &self.names), None))
+    }
+}
+
+/// Watches all proxies at once. Once one of them shows a newer generation there is nothing to wait
+/// for at the others.
 pub(crate) async fn all(
-    proxies: impl Iterator<Item = (Admin, Option<u64>)>,
+    mut watched: Watched,
     goal: &Goal,
     until: Instant,
     interrupt: &Interrupt,
     steps: &Steps,
-) -> Vec<Result<Shown, Unshown>> {
-    let mut watched = JoinSet::new();
+) -> Outcome {
     let over = Interrupt::default();
-    for (index, (admin, refusals)) in proxies.enumerate() {
-        let (goal, interrupt, over) = (goal.clone(), interrupt.clone(), over.clone());
-        let steps = steps.clone();
-        watched.spawn(async move {
-            let outcome = tokio::select! {
-                biased;
-                outcome = one(&admin, &goal, refusals, until) => outcome,
-                () = interrupt.raised() => last_look(&admin, &goal, refusals).await,
-                () = over.raised() => last_look(&admin, &goal, refusals).await,
-            };
-            match &outcome {
-                Ok(shown) => {
-                    steps.map(|steps| steps.send(Step::Shown(shown.admin)));
-                }
-                Err(unshown) if matches!(unshown.why, Why::Superseded { .. }) => over.raise(),
-                Err(_) => {}
+    let mut tasks = JoinSet::new();
+    let mut running: BTreeMap<Proxy, AbortHandle> = BTreeMap::new();
+    let mut outcomes: BTreeMap<Proxy, Result<Shown, Unshown>> = BTreeMap::new();
+    let mut gone: Vec<Proxy> = vec![];
+    let mut members = watched.fleet.seen();
+    let tell = |step: Step| {
+        steps.as_ref().map(|steps| steps.send(step));
+    };
+    loop {
+        for proxy in &members {
+            if running.contains_key(proxy) {
+                continue;
             }
-            (index, outcome)
-        });
+            let (admin, refusals) = watched.client(proxy);
+            let (goal, interrupt, over) = (goal.clone(), interrupt.clone(), over.clone());
+            let task = tasks.spawn(async move {
+                let outcome = tokio::select! {
+                    biased;
+                    outcome = one(&admin, &goal, refusals, until) => outcome,
+                    () = interrupt.raised() => last_look(&admin, &goal, refusals).await,
+                    () = over.raised() => last_look(&admin, &goal, refusals).await,
+                };
+                (admin.proxy().clone(), outcome)
+            });
+            running.insert(proxy.clone(), task);
+        }
+        let has_ended = Instant::now() >= until || interrupt.is_raised() || over.is_raised();
+        tokio::select! {
+            biased;
+            now = watched.fleet.next(), if !has_ended => {
+                for proxy in now.iter().filter(|proxy| !members.contains(proxy)) {
+                    tell(Step::Came(proxy.clone()));
+                }
+                for proxy in members.iter().filter(|proxy| !now.contains(proxy)) {
+                    running.remove(proxy).inspect(AbortHandle::abort);
+                    tell(Step::Gone(proxy.clone()));
+                    if !matches!(outcomes.remove(proxy), Some(Ok(_))) {
+                        gone.push(proxy.clone());
+                    }
+                }
+                members = now;
+            }
+            done = tasks.join_next() => match done {
+                None => break,
+                Some(Ok((proxy, outcome))) if members.contains(&proxy) => {
+                    match &outcome {
+                        Ok(_) => tell(Step::Shown(proxy.clone())),
+                        Err(unshown) if matches!(unshown.why, Why::Superseded { .. }) => over.raise(),
+                        Err(_) => {}
+                    }
+                    outcomes.insert(proxy, outcome);
+                }
+                // It left the fleet.
+                Some(_) => {}
+            },
+        }
     }
-    let mut outcomes = watched.join_all().await;
-    outcomes.sort_by_key(|(index, _)| *index);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    let mut outcome = Outcome::default();
+    for proxy in &members {
+        match outcomes.remove(proxy) {
+            Some(Ok(shown)) => outcome.shown.push(shown),
+            Some(Err(unshown)) => outcome.missing.push(unshown),
+            None => {}
+        }
+    }
+    // One of the same name has come back: a pod of a StatefulSet.
+    gone.retain(|proxy| members.iter().all(|member| member.name() != proxy.name()));
+    outcome.gone = gone;
+    outcome
 }
 
 /// What is true when the watch is told to stop.
@@ -212,7 +292,7 @@ async fn one(
     until: Instant,
 ) -> Result<Shown, Unshown> {
     let unshown = |why| Unshown {
-        admin: admin.address(),
+        proxy: admin.proxy().clone(),
         why,
     };
     let mut pause = SHORTEST_PAUSE;
@@ -230,7 +310,7 @@ async fn one(
                 match judge(&stats, goal, refused) {
                     None => {
                         return Ok(Shown {
-                            admin: admin.address(),
+                            proxy: admin.proxy().clone(),
                             at,
                         });
                     }
@@ -277,50 +357,5 @@ fn judge(stats: &Stats, goal: &Goal, refused: bool) -> Option<Why> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Seen;
-
-    /// What becomes of a proxy that shows this, when generation 20 (green) was written.
-    fn judged(generation: u64, active: Color, refused: bool) -> Option<Why> {
-        let goal = Goal {
-            service: "shop".to_owned(),
-            generation: 20,
-            active: Some(Color::Green),
-        };
-        let seen = Seen {
-            generation: Some(generation),
-            active: Some(active),
-            ..Seen::default()
-        };
-        let stats = Stats {
-            services: [("shop".to_owned(), seen)].into(),
-            ..Stats::default()
-        };
-        judge(&stats, &goal, refused)
-    }
-
-    #[test]
-    fn only_generation_and_color_together_show_what_was_written() {
-        let (blue, green) = (Some(Color::Blue), Some(Color::Green));
-        assert_eq!(judged(20, Color::Green, false), None);
-        assert_eq!(judged(20, Color::Green, true), None);
-        let conflict = Why::Conflict { active: blue };
-        assert_eq!(judged(20, Color::Blue, false), Some(conflict));
-        let behind = Why::Behind {
-            generation: Some(19),
-            active: green,
-        };
-        assert_eq!(judged(19, Color::Green, false), Some(behind));
-        let refused = Why::Refused {
-            generation: Some(19),
-            active: green,
-        };
-        assert_eq!(judged(19, Color::Green, true), Some(refused));
-        let superseded = Why::Superseded {
-            generation: 21,
-            active: green,
-        };
-        assert_eq!(judged(21, Color::Green, false), Some(superseded));
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

@@ -137,7 +137,7 @@ impl Drive<'_> {
                 expect_generation: None,
                 agreed: None,
                 generation: Some(generation),
-                admins: vec![site.envoy.admin().address()],
+                fleet: site.envoy.admin().address().into(),
                 deadline: self.plan.deadline,
                 // The weather is what the gates would refuse.
                 force: true,

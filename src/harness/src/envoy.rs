@@ -140,7 +140,7 @@ impl Envoy {
                 });
             }
             let address = std::fs::read_to_string(&announced).ok();
-            if let Some(address) = address.and_then(|text| text.trim().parse().ok()) {
+            if let Some(address) = address.and_then(|text| text.trim().parse::<SocketAddr>().ok()) {
                 self.admin = Admin::new(address);
                 if self.admin.is_ready().await {
                     return Ok(());

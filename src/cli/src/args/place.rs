@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, RESTORES};
 use clap::Args;
-use cutover_control::{FileTarget, Living, StateFolder, state::BOOTSTRAP};
+use cutover_control::{FileTarget, Fleet, Living, StateFolder, state::BOOTSTRAP};
 use std::{
     env,
     ffi::OsStr,
@@ -205,17 +205,17 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 impl Envoys {
-    /// The addresses, names being looked up; without any, that of the `up` which lives on the
-    /// target's folder.
-    pub(crate) fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+    /// Those at the addresses, names being looked up; without any, that of the `up` which lives on
+    /// the target's folder.
+    pub(crate) fn fleet(&self, target: &Target) -> Result<Fleet, Failure> {
         if let Some(named) = self.named(target)? {
-            return Ok(named);
+            return Ok(named.into());
         }
         let Some(up) = target.running()? else {
-            return Ok(vec![]);
+            return Ok(Fleet::default());
         };
         match up.admin {
-            Some(address) => Ok(vec![address]),
+            Some(address) => Ok(address.into()),
             None => Err(Failure::environment(format!(
                 "`cutover up` ({}) has not started its Envoy yet",
                 up.holder
@@ -225,15 +225,12 @@ impl Envoys {
     }
 
     /// The same for whoever goes on without: an `up` that has not started its Envoy yet has none.
-    pub(crate) fn addresses_by_now(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-        match self.named(target)? {
-            Some(named) => Ok(named),
-            None => Ok(target
-                .running()?
-                .and_then(|up| up.admin)
-                .into_iter()
-                .collect()),
+    pub(crate) fn fleet_by_now(&self, target: &Target) -> Result<Fleet, Failure> {
+        if let Some(named) = self.named(target)? {
+            return Ok(named.into());
         }
+        let admin = target.running()?.and_then(|up| up.admin);
+        Ok(admin.map(Fleet::from).unwrap_or_default())
     }
 
     /// Those that were named. A state folder that is named where the Envoys are not (they come from

@@ -40,7 +40,7 @@ pub(crate) struct Launch<'l> {
     pub(crate) binary: &'l Path,
     pub(crate) folder: &'l StateFolder,
     /// What the filter is called in its stats.
-    pub(crate) names: Names,
+    pub(crate) names: Vec<Names>,
     /// All that it finds in its environment.
     pub(crate) environment: Vec<(String, OsString)>,
     /// What becomes of its standard output: of its access log, where it has one there.
@@ -62,7 +62,7 @@ pub(crate) struct Proxy {
     /// True once it has ended.
     end: watch::Receiver<bool>,
     admin: Admin,
-    names: Names,
+    names: Vec<Names>,
     folder: StateFolder,
 }
 
@@ -123,7 +123,7 @@ impl Proxy {
             child,
             end,
             // Replaced as soon as Envoy says where its admin interface is.
-            admin: Admin::new(([127, 0, 0, 1], 0).into()),
+            admin: Admin::new(std::net::SocketAddr::from(([127, 0, 0, 1], 0))),
             names: launch.names,
             folder: folder.clone(),
         })
@@ -153,7 +153,7 @@ impl Proxy {
             return false;
         };
         if self.admin.address() != address {
-            self.admin = Admin::with_names(address, self.names.clone());
+            self.admin = Admin::with_names(address, &self.names);
         }
         self.admin.is_ready().await
     }

@@ -3,18 +3,18 @@
 use super::plan;
 use crate::{
     args,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, with_gone},
     output::{Events, Report},
     question, signals,
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FlipError, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip, rollback,
+    Aim, Fleet, FlipError, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip,
+    rollback,
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 const EXAMPLE: &str = "\
@@ -80,13 +80,13 @@ pub(crate) struct Back {
 impl Forth {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.file()?;
-        let admins = envoys(&self.flip)?;
+        let fleet = envoys(&self.flip)?;
         let plan = PlanRequest {
             service: self.flip.service.clone(),
             aim: Aim::To(self.to.color),
             expect_generation: self.flip.expect_generation,
             generation: self.generation,
-            admins: admins.clone(),
+            fleet: fleet.clone(),
             force: self.force,
         };
         if self.flip.dry_run {
@@ -122,7 +122,7 @@ impl Forth {
         let (steps, told) = follow(events);
         let request = FlipRequest {
             to: self.to.color,
-            admins,
+            fleet,
             service: self.flip.service,
             expect_generation: self.flip.expect_generation,
             agreed,
@@ -144,12 +144,12 @@ impl Forth {
 impl Back {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.file()?;
-        let admins = if self.flip.no_wait {
-            vec![]
+        let fleet = if self.flip.no_wait {
+            Fleet::default()
         } else {
-            self.flip.envoys.addresses_by_now(&self.flip.target)?
+            self.flip.envoys.fleet_by_now(&self.flip.target)?
         };
-        let nobody_to_ask = admins.is_empty() && !self.flip.no_wait;
+        let nobody_to_ask = fleet.is_empty() && !self.flip.no_wait;
         let target_said = &self.flip.target;
         let starts = nobody_to_ask && target_said.running()?.is_some();
         let of_up = target_said.state_folder()?.is_some();
@@ -159,14 +159,14 @@ impl Back {
                 aim: Aim::Back,
                 expect_generation: self.flip.expect_generation,
                 generation: None,
-                admins,
+                fleet,
                 force: true,
             };
             return plan::foresee_one(&target, &plan, &said(&self.flip, None, false)).await;
         }
         let (steps, told) = follow(events);
         let request = RollbackRequest {
-            admins,
+            fleet,
             service: self.flip.service,
             expect_generation: self.flip.expect_generation,
             deadline: self.flip.deadline,
@@ -200,15 +200,15 @@ impl Back {
     }
 }
 
-fn envoys(flip: &args::Flip) -> Result<Vec<SocketAddr>, Failure> {
+fn envoys(flip: &args::Flip) -> Result<Fleet, Failure> {
     if flip.no_wait {
-        return Ok(vec![]);
+        return Ok(Fleet::default());
     }
-    let admins = flip.envoys.addresses(&flip.target)?;
-    if admins.is_empty() {
+    let fleet = flip.envoys.fleet(&flip.target)?;
+    if fleet.is_empty() {
         return Err(nobody_to_ask(&flip.target)?);
     }
-    Ok(admins)
+    Ok(fleet)
 }
 
 /// What a flip fails with where there is no Envoy to ask.
@@ -262,8 +262,20 @@ pub(super) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandl
                     json!({ "service": service, "generation": generation, "active": active }),
                     "",
                 ),
-                Step::Shown(admin) => {
-                    events.emit("shown", json!({ "admin": admin.to_string() }), "");
+                Step::Shown(proxy) => events.emit("shown", proxy.to_json(), ""),
+                Step::Came(proxy) => {
+                    events.emit(
+                        "came",
+                        proxy.to_json(),
+                        &format!("{proxy} is new, and has to show it too"),
+                    );
+                }
+                Step::Gone(proxy) => {
+                    events.emit(
+                        "gone",
+                        proxy.to_json(),
+                        &format!("{proxy} is gone, and is not waited for"),
+                    );
                 }
             }
         }
@@ -342,11 +354,11 @@ fn report(flipped: &Flipped) -> Report {
         "before": state(before.active, before.generation),
         "written": pushed,
         "confirmed": !shown.is_empty(),
-        "shown": shown.iter().map(|proxy| proxy.admin.to_string()).collect::<Vec<_>>(),
+        "shown": shown.iter().map(|one| one.proxy.name()).collect::<Vec<_>>(),
         "milliseconds": if *pushed { milliseconds } else { None },
         "warnings": written.warnings,
     });
-    Report::good(text, json).next(next)
+    Report::good(text, with_gone(json, &written.gone)).next(next)
 }
 
 pub(super) fn state(active: Color, generation: Option<Generation>) -> serde_json::Value {

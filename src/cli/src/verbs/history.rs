@@ -117,7 +117,7 @@ fn outcome(fate: &Fate) -> String {
     let missing: Vec<_> = end
         .missing
         .iter()
-        .map(|one| one.admin.to_string())
+        .map(|one| one.admin.clone())
         .collect();
     let some = format!(
         "on {} of {all}, missing {}",

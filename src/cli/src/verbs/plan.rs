@@ -4,7 +4,7 @@ use super::flip::{nobody_to_ask, state};
 use crate::{
     args,
     failure::{Exit, Failure},
-    output::Report,
+    output::{Report, object},
     table::table,
 };
 use clap::Args;
@@ -51,12 +51,12 @@ impl Plan {
             aim: self.color.map_or(Aim::Other, Aim::To),
             expect_generation: None,
             generation: None,
-            admins: self.envoys.addresses(&self.target)?,
+            fleet: self.envoys.fleet(&self.target)?,
             force: false,
         };
         let mut outlooks = plan(&target, &request).await?;
         let mut nobody = vec![];
-        if request.admins.is_empty() {
+        if request.fleet.is_empty() {
             for _ in &outlooks {
                 nobody.push(nobody_to_ask(&self.target)?);
             }
@@ -211,7 +211,7 @@ fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
 }
 
 fn row(sight: &Sight) -> Vec<String> {
-    let admin = sight.admin.to_string();
+    let admin = sight.proxy.to_string();
     match &sight.answer {
         Err(_) => vec![admin, "no answer".to_owned()],
         Ok((seen, endpoints)) => vec![
@@ -238,18 +238,18 @@ fn as_json(outlook: &Outlook, obstacle: Option<&Failure>) -> Value {
         })
     };
     let envoys = outlook.envoys.iter().map(|sight| {
-        let admin = sight.admin.to_string();
-        match &sight.answer {
-            Err(error) => json!({ "admin": admin, "error": error.to_string() }),
+        let mut envoy = object(sight.proxy.to_json());
+        envoy.extend(object(match &sight.answer {
+            Err(error) => json!({ "error": error.to_string() }),
             Ok((seen, endpoints)) => json!({
-                "admin": admin,
                 "active": seen.active,
                 "generation": seen.generation,
                 "endpoints": endpoints.as_ref().map(|endpoints| json!({
                     "healthy": endpoints.healthy, "unhealthy": endpoints.unhealthy,
                 })),
             }),
-        }
+        }));
+        envoy
     });
     json!({
         "service": outlook.service,

@@ -11,7 +11,7 @@ use crate::{
     output::{Events, Report},
 };
 use clap::Args;
-use cutover_control::{FileTarget, Status, Until, status};
+use cutover_control::{FileTarget, Fleet, Status, Until, status};
 use cutover_core::{Plan, Service};
 use std::{fmt::Write as _, time::Duration};
 
@@ -74,7 +74,7 @@ impl Look {
         }
         let target = self.target.file()?;
         let seen = self
-            .look(&target, &self.envoys.addresses(&self.target)?)
+            .look(&target, &self.envoys.fleet(&self.target)?)
             .await?;
         let services = self.services(&seen.status.plan);
         let exit = judge(&seen.status, &services);
@@ -90,14 +90,10 @@ impl Look {
         Ok(report.next(self.next(&seen.status, &services)?))
     }
 
-    async fn look(
-        &self,
-        target: &FileTarget,
-        admins: &[std::net::SocketAddr],
-    ) -> Result<Seen, Failure> {
+    async fn look(&self, target: &FileTarget, fleet: &Fleet) -> Result<Seen, Failure> {
         Ok(Seen {
             file: target.path().display().to_string(),
-            status: status(target, self.service.as_deref(), admins).await?,
+            status: status(target, self.service.as_deref(), fleet).await?,
         })
     }
 

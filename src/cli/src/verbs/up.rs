@@ -187,7 +187,7 @@ impl Up {
         let launch = Launch {
             binary: &binary,
             folder: &folder,
-            names: written.document.names().clone(),
+            names: written.document.names().to_vec(),
             environment,
             output: match &self.access_log {
                 Some(path) if path.as_os_str() == "-" => Output::Inherited,

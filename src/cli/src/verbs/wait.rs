@@ -3,7 +3,7 @@
 use super::flip::follow;
 use crate::{
     args,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, unshown, with_gone},
     output::{Events, Report},
     signals,
 };
@@ -45,8 +45,8 @@ pub(crate) struct Wait {
 impl Wait {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.target.file()?;
-        let admins = self.envoys.addresses(&self.target)?;
-        if admins.is_empty() {
+        let fleet = self.envoys.fleet(&self.target)?;
+        if fleet.is_empty() {
             return Err(
                 Failure::usage("no Envoy was named, so there is none to wait for")
                     .hint("say --admin HOST:PORT or set CUTOVER_ADMIN"),
@@ -56,7 +56,7 @@ impl Wait {
         let request = WaitRequest {
             service: self.service,
             generation: self.generation,
-            admins,
+            fleet,
             deadline: self.deadline,
             interrupt: signals::interrupt()?,
             steps: Some(steps),
@@ -77,14 +77,8 @@ fn judge(landing: &Landing) -> Result<Report, Failure> {
         ),
         None => format!("generation {} of {}", landing.generation, landing.service),
     };
-    let shown: Vec<_> = landing
-        .shown
-        .iter()
-        .map(|one| one.admin.to_string())
-        .collect();
-    let missing: Vec<_> = (landing.missing.iter())
-        .map(|one| json!({ "admin": one.admin.to_string(), "why": one.to_string() }))
-        .collect();
+    let shown: Vec<_> = landing.shown.iter().map(|one| one.proxy.name()).collect();
+    let missing: Vec<_> = (landing.missing.iter()).map(unshown).collect();
     let details = json!({
         "service": landing.service,
         "generation": landing.generation,
@@ -93,6 +87,7 @@ fn judge(landing: &Landing) -> Result<Report, Failure> {
         "missing": missing,
         "milliseconds": u64::try_from(landing.took.as_millis()).ok(),
     });
+    let details = with_gone(details, &landing.gone);
     let envoys = if all == 1 { "Envoy" } else { "Envoys" };
     if landing.missing.is_empty() {
         let text = format!("landed: {all} {envoys} show {what}");

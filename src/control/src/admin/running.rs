@@ -1,6 +1,6 @@
 //! The configuration that an Envoy was given: `/config_dump`.
 
-use super::{Admin, AdminError, escaped, percent_encoded};
+use super::{Admin, AdminError, any_of, percent_encoded};
 use crate::Running;
 use hyper::StatusCode;
 use serde_json::Value;
@@ -9,7 +9,8 @@ impl Admin {
     /// Asks for the filter's configuration as Envoy was given it last, refused or not; none when it
     /// was given none yet.
     pub async fn running_config(&self) -> Result<Option<Running>, AdminError> {
-        let name = percent_encoded(&format!("^{}$", escaped(&self.names.filter)));
+        let names = any_of(self.names.iter().map(|names| names.filter.as_str()));
+        let name = percent_encoded(&format!("^{names}$"));
         let path = format!("/config_dump?resource=ecds_filters&name_regex={name}");
         let (status, body) = self.ask(&path).await?;
         match status {
@@ -25,7 +26,7 @@ impl Admin {
         let configs = dump.get_mut("configs")?.as_array_mut()?;
         configs.iter_mut().find_map(|config| {
             let name = config.pointer("/ecds_filter/name")?;
-            if *name != self.names.filter {
+            if self.names.iter().all(|names| *name != names.filter) {
                 return None;
             }
             let version = config.get("version_info").and_then(Value::as_str);
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_dump_of_another_filter_is_not_taken_for_this_one() {
-        let admin = Admin::new(([127, 0, 0, 1], 1).into());
+        let admin = Admin::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         let dump = br#"{"configs": [
             {"version_info": "7", "ecds_filter": {"name": "other"}},
             {"version_info": "8", "ecds_filter": {"name": "cutover", "typed_config": {}}}

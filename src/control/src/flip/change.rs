@@ -84,7 +84,10 @@ impl Intent {
             if let Some((generation, active)) = *seen
                 && expect.is_some_and(|expected| generation > expected)
             {
-                let who = format!("Envoy {}", look.admin.address());
+                let who = match look.admin.proxy() {
+                    pod if pod.pod().is_some() => pod.to_string(),
+                    envoy => format!("Envoy {envoy}"),
+                };
                 check_expected(expect, Some(generation), active, &who)?;
             }
         }
@@ -147,11 +150,11 @@ impl Intent {
             .collect();
         let envoys = looks.iter().filter_map(|look| {
             let facts = look.facts.as_ref().ok()?;
-            Some((look.admin.address(), facts))
+            Some((look.admin.proxy(), facts))
         });
         let envoys: Vec<_> = envoys.collect();
-        for (admin, facts) in &envoys {
-            refusals.extend(gate::at_envoy(*admin, document, service, self.to, facts));
+        for (proxy, facts) in &envoys {
+            refusals.extend(gate::at_envoy(proxy, document, service, self.to, facts));
         }
         refusals.extend(gate::modules(target, document, &envoys));
         Ok(refusals)
@@ -172,7 +175,7 @@ impl Intent {
     pub(super) fn already(&self, looks: &[Look]) -> Flipped {
         let now = Instant::now();
         let shown = looks.iter().map(|look| Shown {
-            admin: look.admin.address(),
+            proxy: look.admin.proxy().clone(),
             at: now,
         });
         Flipped {
@@ -191,6 +194,7 @@ impl Intent {
             invoked: now,
             written: now,
             warnings: vec![],
+            gone: vec![],
         }
     }
 }

@@ -115,7 +115,7 @@ fn interrupted_in_words(written: Option<&Written>, shown: &[Shown], missing: &[U
         (1, all) => format!("1 of {all} Envoys shows"),
         (number, all) => format!("{number} of {all} Envoys show"),
     };
-    let showing: Vec<_> = shown.iter().map(|proxy| proxy.admin.to_string()).collect();
+    let showing: Vec<_> = shown.iter().map(|one| one.proxy.to_string()).collect();
     let showing = match showing.as_slice() {
         [] => String::new(),
         some => format!(" ({})", some.join(", ")),

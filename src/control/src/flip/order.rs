@@ -6,14 +6,11 @@ use super::{
     outlook::{Look, look},
 };
 use crate::{
-    Absent, Document, Entry, FileTarget, Interrupt, Journal, Kind, Locked, Refusal, State, Stats,
-    TargetError, service_of,
-    watch::{self, Goal, Shown, Step, Steps, Unshown},
+    Absent, Document, Entry, FileTarget, Fleet, Interrupt, Journal, Kind, Locked, Names, Refusal,
+    State, Stats, TargetError, service_of,
+    watch::{self, Goal, Outcome, Shown, Step, Steps, Unshown, Watched},
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::{sync::mpsc::UnboundedSender, task::spawn_blocking};
 
 /// How long a live process may hold the lock before it is told as a refusal. It is held for no longer
@@ -30,7 +27,7 @@ pub(super) struct Order<'r> {
     pub(super) expect: Option<u64>,
     pub(super) agreed: Option<State>,
     pub(super) generation: Option<u64>,
-    pub(super) admins: &'r [SocketAddr],
+    pub(super) fleet: &'r Fleet,
     pub(super) deadline: Duration,
     pub(super) force: bool,
     pub(super) reason: Option<&'r str>,
@@ -85,7 +82,7 @@ impl Order<'_> {
             })
         };
         self.steps.as_ref().map(wrote);
-        let outcome = self.watch(&written, looks).await;
+        let outcome = self.watch(&written, document.names(), looks).await;
         end(target, self.interrupt.is_raised(), written, &begun, outcome).await
     }
 
@@ -108,7 +105,7 @@ impl Order<'_> {
         let intent = self.intent(&document)?;
         let plan = document.plan()?;
         let services = [service_of(&plan, self.service)?];
-        let looks = look(&document, &services, self.admins, self.aim, self.force).await;
+        let looks = look(&document, &services, self.fleet, self.aim, self.force).await;
         let silent: Vec<_> = looks.iter().filter_map(Look::silence).collect();
         if self.aim != Aim::Back && !silent.is_empty() {
             return Err(FlipError::Unreachable(silent));
@@ -197,26 +194,34 @@ impl Order<'_> {
             })?
     }
 
-    async fn watch(&self, written: &Written, looks: Vec<Look>) -> Vec<Result<Shown, Unshown>> {
+    async fn watch(&self, written: &Written, names: &[Names], looks: Vec<Look>) -> Outcome {
         if cfg!(feature = "broken-reports-at-write") {
             let at = written.written;
             let lie = |look: &Look| {
-                let admin = look.admin.address();
-                Ok(Shown { admin, at })
+                let proxy = look.admin.proxy().clone();
+                Shown { proxy, at }
             };
-            return looks.iter().map(lie).collect();
+            return Outcome {
+                shown: looks.iter().map(lie).collect(),
+                ..Outcome::default()
+            };
         }
         let goal = Goal {
             service: written.service.clone(),
             generation: written.generation,
             active: Some(written.active),
         };
-        let proxies = looks.into_iter().map(|look| {
+        let known = looks.into_iter().map(|look| {
             let refusals = look.stats().map(Stats::refusals);
             (look.admin, refusals)
         });
+        let watched = Watched {
+            fleet: self.fleet.clone(),
+            names: names.to_vec(),
+            known: known.collect(),
+        };
         let until = written.written + self.deadline;
-        watch::all(proxies, &goal, until, self.interrupt, self.steps).await
+        watch::all(watched, &goal, until, self.interrupt, self.steps).await
     }
 }
 
@@ -226,15 +231,13 @@ async fn end(
     was_stopped: bool,
     mut written: Written,
     begun: &Entry,
-    outcome: Vec<Result<Shown, Unshown>>,
+    outcome: Outcome,
 ) -> Result<Flipped, FlipError> {
-    let (mut shown, mut missing) = (Vec::new(), Vec::new());
-    for outcome in outcome {
-        match outcome {
-            Ok(proxy) => shown.push(proxy),
-            Err(proxy) => missing.push(proxy),
-        }
-    }
+    let Outcome {
+        shown,
+        missing,
+        gone,
+    } = outcome;
     let kind = match (missing.is_empty(), shown.is_empty()) {
         (true, true) => Kind::Written,
         (true, false) => Kind::Done,
@@ -247,10 +250,12 @@ async fn end(
         _ => written.took(),
     };
     let ended = Entry {
-        shown: shown.iter().map(|proxy| proxy.admin).collect(),
+        shown: shown.iter().map(|one| one.proxy.to_string()).collect(),
         missing: missing.iter().map(Absent::from).collect(),
+        gone: gone.iter().map(ToString::to_string).collect(),
         ..begun.ended(kind, took)
     };
+    written.gone = gone;
     let journal = Journal::of(target);
     let noted = spawn_blocking(move || journal.append(&ended)).await;
     if let Ok(Err(error)) = noted {
@@ -287,7 +292,7 @@ struct Seen {
 impl From<&Unshown> for Absent {
     fn from(unshown: &Unshown) -> Self {
         Self {
-            admin: unshown.admin,
+            admin: unshown.proxy.to_string(),
             why: unshown.to_string(),
         }
     }

@@ -2,12 +2,13 @@
 
 use super::{FlipError, change::Intent};
 use crate::{
-    Admin, AdminError, Document, Endpoints, FileTarget, Journal, Refusal, Seen, State, Stats,
+    Admin, AdminError, Document, Endpoints, FileTarget, Fleet, Journal, Proxy, Refusal, Seen,
+    State, Stats,
     gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
 use futures_util::future::{join, join_all};
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 /// Where a switch leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct PlanRequest {
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub generation: Option<u64>,
     /// As in [`FlipRequest`](crate::FlipRequest).
-    pub admins: Vec<SocketAddr>,
+    pub fleet: Fleet,
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub force: bool,
 }
@@ -73,7 +74,7 @@ pub struct Outlook {
     /// What would be written now; its generation grows with the clock. None when file and Envoys
     /// have it already, or when nothing could be written.
     pub after: Option<Switch>,
-    /// What each Envoy shows, in the order of the request.
+    /// What each Envoy shows, in the order of the fleet.
     pub envoys: Vec<Sight>,
     /// What it would fail with.
     pub obstacle: Option<FlipError>,
@@ -84,8 +85,8 @@ pub struct Outlook {
 /// What an Envoy shows of a service.
 #[derive(Clone, Debug)]
 pub struct Sight {
-    /// Its admin address.
-    pub admin: SocketAddr,
+    /// Which.
+    pub proxy: Proxy,
     /// What it shows, and what it has behind the color that would become active: none where the
     /// route is a header, whose upstream only the proxy's own routes know, or where there is no
     /// such cluster.
@@ -108,7 +109,7 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
     let looks = look(
         &document,
         &services,
-        &request.admins,
+        &request.fleet,
         request.aim,
         request.force,
     );
@@ -174,8 +175,8 @@ impl Outlook {
                 }
                 Err(error) => Err(error.clone()),
             };
-            let admin = look.admin.address();
-            Sight { admin, answer }
+            let proxy = look.admin.proxy().clone();
+            Sight { proxy, answer }
         };
         Self {
             service: service.name().to_owned(),
@@ -221,7 +222,7 @@ impl Look {
 pub(super) fn nowhere(service: &Service, color: Color, looks: &[Look]) -> Vec<Refusal> {
     let at = |look: &Look| {
         let clusters = look.facts.as_ref().ok()?.clusters.as_ref()?;
-        gate::nowhere(look.admin.address(), service, color, clusters)
+        gate::nowhere(look.admin.proxy(), service, color, clusters)
     };
     looks.iter().filter_map(at).collect()
 }
@@ -230,7 +231,7 @@ pub(super) fn nowhere(service: &Service, color: Color, looks: &[Look]) -> Vec<Re
 pub(super) async fn look(
     document: &Document,
     services: &[&Service],
-    admins: &[SocketAddr],
+    fleet: &Fleet,
     aim: Aim,
     force: bool,
 ) -> Vec<Look> {
@@ -246,8 +247,8 @@ pub(super) async fn look(
     clusters.sort_unstable();
     clusters.dedup();
     let clusters = &clusters;
-    join_all(admins.iter().map(async |address| {
-        let admin = Admin::with_names(*address, document.names().clone());
+    join_all(fleet.now().into_iter().map(async |proxy| {
+        let admin = Admin::with_names(proxy, document.names());
         let asked = match aim {
             Aim::Back => admin.with_patience(PATIENCE_ON_THE_WAY_BACK),
             Aim::To(_) | Aim::Other => admin.clone(),

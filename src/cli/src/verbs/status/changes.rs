@@ -2,16 +2,16 @@
 
 use super::view::{generation_cell, healthy_cell, proxy_json};
 use crate::{output::Events, verbs::lint::as_json};
-use cutover_control::{ProxyStatus, Status};
+use cutover_control::{Proxy, ProxyStatus, Status};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 /// What was told last.
 #[derive(Default)]
 pub(super) struct Told {
     /// None when an Envoy gave no answer.
-    envoys: BTreeMap<SocketAddr, Option<Facts>>,
+    envoys: BTreeMap<Proxy, Option<Facts>>,
     file: Option<Result<Facts, String>>,
 }
 
@@ -25,19 +25,19 @@ impl Told {
         for proxy in &status.proxies {
             self.tell_envoy(proxy, services, events);
         }
-        let listed = |admin: &SocketAddr| status.proxies.iter().any(|proxy| proxy.admin == *admin);
+        let listed = |known: &Proxy| status.proxies.iter().any(|one| one.proxy == *known);
         let left: Vec<_> = self
             .envoys
             .keys()
-            .filter(|admin| !listed(admin))
-            .copied()
+            .filter(|known| !listed(known))
+            .cloned()
             .collect();
         for admin in left {
             self.envoys.remove(&admin);
             say(
                 events,
                 "gone",
-                json!({ "admin": admin.to_string() }),
+                admin.to_json(),
                 &format!("{admin} is no longer there"),
             );
         }
@@ -78,14 +78,14 @@ impl Told {
     }
 
     fn tell_envoy(&mut self, proxy: &ProxyStatus, services: &[&Service], events: &Events) {
-        let admin = proxy.admin;
-        let before = self.envoys.get(&admin);
+        let admin = &proxy.proxy;
+        let before = self.envoys.get(admin);
         if let Err(error) = &proxy.answer {
             if !matches!(before, Some(None)) {
-                let details = json!({ "admin": admin.to_string(), "error": error.to_string() });
+                let details = proxy_json(proxy, services);
                 say(events, "silent", details, &error.to_string());
             }
-            self.envoys.insert(admin, None);
+            self.envoys.insert(admin.clone(), None);
             return;
         }
         let nothing = Facts::new();
@@ -113,7 +113,7 @@ impl Told {
                 &format!("{admin} {words}{}", in_words(&changes)),
             );
         }
-        self.envoys.insert(admin, Some(now));
+        self.envoys.insert(admin.clone(), Some(now));
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
         return step;
     }
     if let Some(silent) = status.proxies.iter().find(|proxy| proxy.answer.is_err()) {
-        let admin = silent.admin;
+        let admin = &silent.proxy;
         return format!(
             "is the Envoy of {admin} up? `cutover status --watch` tells when it is back"
         );

@@ -1,7 +1,7 @@
 //! A look as text and as JSON.
 
 use super::{Seen, wrong};
-use crate::{table::table_within, verbs::lint::as_json};
+use crate::{output::object, table::table_within, verbs::lint::as_json};
 use cutover_control::{Endpoints, ProxyStatus};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
     let mut rows = vec![head];
     for proxy in &seen.status.proxies {
         let Ok(answer) = &proxy.answer else {
-            rows.push(vec![proxy.admin.to_string(), "silent".to_owned()]);
+            rows.push(vec![proxy.proxy.to_string(), "silent".to_owned()]);
             continue;
         };
         for service in services {
@@ -102,7 +102,7 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
                     .map_or_else(dash, |n| n.to_string())
             };
             let mut row = vec![
-                proxy.admin.to_string(),
+                proxy.proxy.to_string(),
                 service.name().to_owned(),
                 shows.seen.active.map_or("-", Color::as_str).to_owned(),
                 generation_cell(shows.seen.generation),
@@ -196,10 +196,12 @@ fn endpoints_json(endpoints: &Endpoints) -> Value {
 
 /// One Envoy.
 pub(super) fn proxy_json(proxy: &ProxyStatus, services: &[&Service]) -> Value {
+    let mut envoy = object(proxy.proxy.to_json());
     let answer = match &proxy.answer {
         Ok(answer) => answer,
         Err(error) => {
-            return json!({ "admin": proxy.admin.to_string(), "error": error.to_string() });
+            envoy.insert("error".to_owned(), error.to_string().into());
+            return envoy.into();
         }
     };
     let services: Vec<_> = (services.iter())
@@ -226,13 +228,13 @@ pub(super) fn proxy_json(proxy: &ProxyStatus, services: &[&Service]) -> Value {
             }))
         })
         .collect();
-    json!({
-        "admin": proxy.admin.to_string(),
+    envoy.extend(object(json!({
         "version": answer.version,
         "module": proxy.module(),
         "config_refused": answer.stats.config_refused,
         "update_rejected": answer.stats.update_rejected,
         "drift": answer.drift,
         "services": services,
-    })
+    })));
+    envoy.into()
 }

@@ -7,11 +7,10 @@ use crate::{
     screen::Screen,
     signals,
 };
-use cutover_control::{FileTarget, Missing};
+use cutover_control::{FileTarget, Fleet, Missing};
 use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -28,7 +27,7 @@ struct Watch<'w> {
     look: &'w Look,
     events: &'w Events,
     target: FileTarget,
-    admins: Vec<SocketAddr>,
+    fleet: Fleet,
     /// The last look, and why a later one failed.
     seen: Option<Seen>,
     trouble: Option<String>,
@@ -47,7 +46,7 @@ pub(super) async fn run(look: &Look, events: &Events) -> Result<Report, Failure>
         look,
         events,
         target: look.target.file()?,
-        admins: look.envoys.addresses(&look.target).or_else(is_starting)?,
+        fleet: look.envoys.fleet(&look.target).or_else(is_starting)?,
         seen: None,
         trouble: None,
         missing: vec![],
@@ -61,9 +60,9 @@ pub(super) async fn run(look: &Look, events: &Events) -> Result<Report, Failure>
 }
 
 /// An Envoy that is about to start is no reason not to watch.
-fn is_starting(failure: Failure) -> Result<Vec<SocketAddr>, Failure> {
+fn is_starting(failure: Failure) -> Result<Fleet, Failure> {
     match failure.kind {
-        Exit::Environment => Ok(vec![]),
+        Exit::Environment => Ok(Fleet::default()),
         _ => Err(failure),
     }
 }
@@ -103,12 +102,12 @@ impl Watch<'_> {
     async fn once(&mut self) -> Result<bool, Failure> {
         // The Envoy of a state folder comes and goes, with another port each time. Without one the last
         // is asked, so that it shows as silent.
-        if let Ok(now) = self.look.envoys.addresses(&self.look.target)
+        if let Ok(now) = self.look.envoys.fleet(&self.look.target)
             && !now.is_empty()
         {
-            self.admins = now;
+            self.fleet = now;
         }
-        match self.look.look(&self.target, &self.admins).await {
+        match self.look.look(&self.target, &self.fleet).await {
             Ok(seen) => {
                 let services = self.look.services(&seen.status.plan);
                 if let Some(until) = self.look.until {
