@@ -15,6 +15,7 @@ import (
 	_ "github.com/google/go-containerregistry/cmd/crane"
 	_ "github.com/opencontainers/runc"
 	_ "go.etcd.io/etcd/server/v3"
+	_ "helm.sh/helm/v4/cmd/helm"
 	_ "istio.io/istio/istioctl/cmd/istioctl"
 	_ "istio.io/istio/pilot/cmd/pilot-agent"
 	_ "istio.io/istio/pilot/cmd/pilot-discovery"

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,11 +25,25 @@ func await(limit time.Duration, condition func() error) error {
 }
 
 // asker never goes through a proxy of the user's, and keeps no connection.
-var asker = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var asker = newAsker(nil)
 
-// answers is nil once the URL answers 200.
-func answers(url string) error {
-	response, err := asker.Get(url)
+func newAsker(trusted *x509.CertPool) *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}}
+}
+
+// answers is nil once the URL answers 200, with a certificate of the bed's own authority if it is a server with one.
+func (b *Bed) answers(url string) error {
+	client := asker
+	if strings.HasPrefix(url, "https:") {
+		authority, err := os.ReadFile(b.path("pki/ca.crt"))
+		if err != nil {
+			return err
+		}
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM(authority)
+		client = newAsker(trusted)
+	}
+	response, err := client.Get(url)
 	if err != nil {
 		return err
 	}
@@ -55,7 +71,7 @@ func (b *Bed) awaitReady(name string, limit time.Duration) error {
 			}
 			return err
 		}
-		return answers(process.Ready)
+		return b.answers(process.Ready)
 	})
 	if err = errors.Join(ended, err); err != nil {
 		return fmt.Errorf("%s is not up: %w\n%s", name, err, lastLines(process.Log, 12))

@@ -30,7 +30,7 @@ func newAuthority(folder string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := template("cutover-bed")
+	template := newTemplate("cutover-bed")
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage |= x509.KeyUsageCertSign
 	made, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -50,7 +50,7 @@ func (a *authority) sign(path, commonName string, groups, names []string) error 
 	if err != nil {
 		return err
 	}
-	template := template(commonName)
+	template := newTemplate(commonName)
 	template.Subject.Organization = groups
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, name := range names {
@@ -67,7 +67,7 @@ func (a *authority) sign(path, commonName string, groups, names []string) error 
 	return writePair(path, made, key)
 }
 
-func template(commonName string) *x509.Certificate {
+func newTemplate(commonName string) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
 	return &x509.Certificate{
 		SerialNumber: serial,

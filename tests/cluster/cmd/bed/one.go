@@ -19,6 +19,13 @@ func flags(name, kind string) (*flag.FlagSet, *string) {
 	return set, set.String("dir", defaultFolder(kind), "the folder of the bed")
 }
 
+// given says which flags were named.
+func given(set *flag.FlagSet) map[string]bool {
+	names := map[string]bool{}
+	set.Visit(func(each *flag.Flag) { names[each.Name] = true })
+	return names
+}
+
 func defaultFolder(kind string) string {
 	state := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
@@ -141,7 +148,12 @@ func environment(arguments []string) error {
 
 // printExports prints the lines that a shell takes by `eval`.
 func (b *Bed) printExports() {
-	for _, each := range b.Exports {
+	exports := b.Exports
+	// After all others: who has a kubectl of their own keeps it.
+	if path := os.Getenv("PATH"); !slices.Contains(filepath.SplitList(path), b.path("bin")) {
+		exports = append(slices.Clone(exports), Export{"PATH", path + ":" + b.path("bin")})
+	}
+	for _, each := range exports {
 		fmt.Printf("export %s=%s\n", each.Name, quote(each.Value))
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,6 +33,8 @@ type Process struct {
 	Log         string            `json:"log"`
 	// Ready is the URL that answers 200, or the "tcp:ADDRESS" that takes connections, once it is up.
 	Ready string `json:"ready,omitempty"`
+	// Directory is where it runs, if that matters.
+	Directory string `json:"directory,omitempty"`
 	// Folders has what it is to see in place of a folder of this machine: such a path, and the folder to be shown.
 	Folders map[string]string `json:"folders,omitempty"`
 }
@@ -79,13 +82,9 @@ func (b *Bed) spawn(name string, process *Process) error {
 	}
 	defer log.Close()
 	command := exec.Command(process.Command[0], process.Command[1:]...)
-	command.Dir = b.path("tmp")
+	command.Dir = cmp.Or(process.Directory, b.path("tmp"))
 	command.Stdout, command.Stderr = log, log
-	// Nothing but what is named here: a bed behaves the same whoever starts it.
-	command.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + b.path("tmp"), "TMPDIR=" + b.path("tmp"), mark + "=" + b.dir}
-	for key, value := range process.Environment {
-		command.Env = append(command.Env, key+"="+value)
-	}
+	command.Env = b.environ(process.Environment)
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if len(process.Folders) > 0 {
 		if err := mask(command, process.Folders); err != nil {
@@ -101,6 +100,16 @@ func (b *Bed) spawn(name string, process *Process) error {
 	process.Identity = identityOf(command.Process.Pid)
 	b.Processes[name] = process
 	return b.saveHeld()
+}
+
+// environ is the environment of what a bed starts: nothing but what is named here, so that it behaves the same whoever starts it.
+func (b *Bed) environ(more map[string]string) []string {
+	tmp := b.path("tmp")
+	all := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + tmp, "TMPDIR=" + tmp, mark + "=" + b.dir}
+	for key, value := range more {
+		all = append(all, key+"="+value)
+	}
+	return all
 }
 
 // stop ends a process and all of its session, first politely unless it is to be killed, and waits until they are gone.

@@ -107,24 +107,30 @@ func create(kind, dir string) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, entry := range entries {
-		if entry.Name() != "lock" {
+		if name := entry.Name(); name != "lock" && name != "bed.json.new" {
 			lock.Close()
 			return nil, fail(badUse, "%s has files in it that are not a bed's; name an empty folder with --dir", dir)
 		}
 	}
 	starter := identityOf(os.Getpid())
 	bed := &Bed{Kind: kind, Starter: &starter, Users: map[string]string{}, Processes: map[string]*Process{}, dir: dir, lock: lock}
+	if err := bed.save(); err != nil {
+		return nil, err
+	}
 	for _, folder := range []string{"logs", "bin", "tmp"} {
 		if err := os.Mkdir(bed.path(folder), 0o700); err != nil {
 			return nil, err
 		}
 	}
-	return bed, bed.save()
+	return bed, nil
 }
 
 // open reads a bed and locks it; none when there is none.
@@ -139,16 +145,31 @@ func open(dir string) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "bed.json"))
+	bed, err := read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		// A crash came between the lock and the first line: nothing was started.
-		lock.Close()
-		return nil, nil
+		os.Remove(lock.Name())
+		os.Remove(dir)
+		return nil, lock.Close()
 	}
 	if err != nil {
 		return nil, err
 	}
-	bed := &Bed{dir: dir, lock: lock}
+	bed.lock = lock
+	return bed, nil
+}
+
+// read reads a bed without locking it.
+func read(dir string) (*Bed, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "bed.json"))
+	if err != nil {
+		return nil, err
+	}
+	bed := &Bed{dir: dir}
 	if err := json.Unmarshal(text, bed); err != nil {
 		return nil, fail(environ, "%s/bed.json cannot be read: %v", dir, err)
 	}
