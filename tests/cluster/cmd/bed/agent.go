@@ -14,13 +14,20 @@ const agentData = "/var/lib/istio/data"
 
 // startAgent starts an istio-agent, which starts an Envoy, asks istiod on its behalf, and pulls modules from the registry.
 func (b *Bed) startAgent(proxy Proxy, number int) error {
-	ports, err := freePorts(2)
+	ports, err := freePorts(3)
 	if err != nil {
 		return err
 	}
 	folder := b.path(proxy.Name)
 	data := folder + "/data"
 	if err := os.MkdirAll(data, 0o700); err != nil {
+		return err
+	}
+	// It does not start without an authority's certificate in the folder where it runs. There is nothing for it to check.
+	if err := os.MkdirAll(folder+"/var/run/secrets/istio", 0o700); err != nil {
+		return err
+	}
+	if err := os.Symlink(b.path("pki/ca.crt"), folder+"/var/run/secrets/istio/root-cert.pem"); err != nil {
 		return err
 	}
 	labels, err := json.Marshal(proxy.Labels)
@@ -32,9 +39,8 @@ func (b *Bed) startAgent(proxy Proxy, number int) error {
 		return err
 	}
 	settings, err := json.Marshal(map[string]any{
-		"discoveryAddress": b.Istiod.GRPC, "controlPlaneAuthPolicy": "NONE", "binaryPath": b.Envoy, "configPath": folder + "/config",
-		"proxyAdminPort": number0(port(proxy.Admin)), "statusPort": 0, "concurrency": b.Workers, "terminationDrainDuration": "1s",
-		"customConfigFile": "", "proxyBootstrapTemplatePath": template,
+		"discoveryAddress": b.Istiod.GRPC, "controlPlaneAuthPolicy": "NONE", "binaryPath": b.Envoy, "configPath": "config",
+		"proxyAdminPort": portNumber(port(proxy.Admin)), "statusPort": ports[2], "concurrency": b.Workers, "terminationDrainDuration": "1s",
 	})
 	if err != nil {
 		return err
@@ -63,7 +69,7 @@ func (b *Bed) agentTemplate() (string, error) {
 	return path, writeFile(path, bytes.ReplaceAll(text, []byte("{{ .wildcard }}"), []byte("{{ .localhost }}")))
 }
 
-func number0(text string) int {
+func portNumber(text string) int {
 	number, err := strconv.Atoi(text)
 	if err != nil {
 		panic(fmt.Sprintf("%q is no port", text))

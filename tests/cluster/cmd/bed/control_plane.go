@@ -50,7 +50,9 @@ func (b *Bed) startAPIServer() error {
 			"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
 			// Nobody here makes service accounts, or may be an endpoint: all addresses are loopback.
 			"--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"},
-		Ready: server + "/readyz",
+		// Its start is a third faster when it collects less garbage meanwhile.
+		Environment: map[string]string{"GOGC": "400", "GOMEMLIMIT": "800MiB"},
+		Ready:       server + "/readyz",
 	})
 	if err != nil {
 		return err

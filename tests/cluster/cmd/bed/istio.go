@@ -97,7 +97,7 @@ func (b *Bed) startControlPlane(proxies int) error {
 	}
 	say("applying the resource definitions of Istio and of the Gateway API, and the shop")
 	above := filepath.Dir(b.Programs)
-	err = b.kubectl(nil, "apply", "--server-side", "--field-manager=bed", "-f", above+"/crds/istio.yaml", "-f", above+"/crds/gateway-api")
+	err = b.kubectl(nil, "apply", "--server-side", "--validate=false", "--field-manager=bed", "-f", above+"/crds/istio.yaml", "-f", above+"/crds/gateway-api")
 	if err != nil {
 		return err
 	}
