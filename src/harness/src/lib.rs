@@ -5,11 +5,14 @@
 //! open-loop; flips by the code of `cutover flip` ([`cutover_control::flip`]); and weather between
 //! them. Everything that was asked, answered and pushed goes to the history, and nothing is judged
 //! here.
+//!
+//! [`Fleet`] puts a load on proxies that somebody else runs, and records what others do to them.
 
 mod backend;
 mod clock;
 mod drive;
 mod envoy;
+mod fleet;
 mod grpc;
 mod load;
 mod plan;
@@ -23,6 +26,10 @@ mod weather;
 pub use backend::Backend;
 pub use clock::Clock;
 pub use envoy::{Envoy, EnvoyError, launcher::spawn};
+pub use fleet::{
+    Answers, Fleet, FleetError, FleetPlan, FleetSummary, InvalidPlace, Lagging, NotedFlip, Place,
+    Shows,
+};
 pub use load::{Arrival, Load, Rate, Shares};
 pub use plan::Plan;
 pub use recorder::Tally;

@@ -7,11 +7,14 @@ mod arrival;
 mod attempt;
 mod connection;
 mod disguise;
+mod door;
 mod pacer;
 mod plain;
+mod question;
 mod streams;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_history::{Kind, Operation};
@@ -22,9 +25,12 @@ use tokio_util::sync::CancellationToken;
 pub use arrival::Arrival;
 use arrival::Schedule;
 use attempt::Attempt;
+pub(crate) use attempt::Trouble;
 use disguise::Disguises;
 pub use disguise::Shares;
+pub(crate) use door::{Door, Reading};
 use pacer::Pacer;
+pub(crate) use question::{Reply, ask};
 
 use crate::clock::Clock;
 use crate::recorder::Recorder;
@@ -111,7 +117,7 @@ pub(crate) struct Client {
     index: u32,
     proxy: u32,
     kind: Kind,
-    address: SocketAddr,
+    door: Arc<Door>,
     schedule: Schedule,
     disguises: Disguises,
     timeout: Duration,
@@ -164,7 +170,7 @@ pub(crate) fn start(
                 index,
                 proxy,
                 kind,
-                address,
+                door: Arc::new(Door::of_bed(address)),
                 schedule: Schedule::new(
                     load.arrival,
                     per_second / f64::from(count),
@@ -185,8 +191,51 @@ pub(crate) fn start(
     clients
 }
 
+/// One client of a fleet that is there already: what it is to do.
+pub(crate) struct Caller {
+    pub(crate) index: u32,
+    pub(crate) proxy: u32,
+    /// HTTP/1.1 on a kept connection, or HTTP/2.
+    pub(crate) kind: Kind,
+    pub(crate) door: Arc<Door>,
+    pub(crate) per_second: f64,
+    pub(crate) timeout: Duration,
+    pub(crate) seed: u64,
+}
+
+impl Caller {
+    /// The client. It sends at equal gaps and nothing but plain requests: forged and broken ones are
+    /// not for other people's applications.
+    pub(crate) fn client(
+        self,
+        clock: Clock,
+        recorder: Recorder,
+        stop: CancellationToken,
+    ) -> Client {
+        let seed = self.seed.wrapping_add(u64::from(self.index) << 32);
+        let none = Shares {
+            forged: 0.0,
+            overridden: 0.0,
+            invalid: 0.0,
+        };
+        Client {
+            index: self.index,
+            proxy: self.proxy,
+            kind: self.kind,
+            door: self.door,
+            schedule: Schedule::new(Arrival::Fixed, self.per_second, seed, clock.now()),
+            disguises: Disguises::new(none, seed),
+            timeout: self.timeout,
+            stream_for: Duration::ZERO,
+            clock,
+            recorder,
+            stop,
+        }
+    }
+}
+
 impl Client {
-    async fn run(self) {
+    pub(crate) async fn run(self) {
         match self.kind {
             Kind::H1 => plain::one_at_a_time(self).await,
             Kind::H2 => plain::multiplexed(self).await,
@@ -211,7 +260,7 @@ impl Client {
             client: self.index,
             proxy: self.proxy,
             kind: self.kind,
-            address: self.address,
+            door: Arc::clone(&self.door),
             intended,
             start: intended,
             disguise: self.disguises.draw(),

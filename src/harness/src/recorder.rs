@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cutover_history::{Operation, Outcome};
 use tokio::sync::mpsc;
 
+use crate::fleet::Sight;
+
 /// Operations that a client keeps before it hands them over.
 const BATCH: usize = 128;
 /// Batches that may wait for the writer; clients wait when the disk is slower.
@@ -48,6 +50,7 @@ pub(crate) struct Recorder {
     buffer: Vec<Operation>,
     sender: mpsc::Sender<Vec<Operation>>,
     tally: Arc<Tally>,
+    sight: Option<Arc<Sight>>,
 }
 
 /// Makes a recorder, to be cloned for each client, and the end that a writer reads batches from.
@@ -58,14 +61,26 @@ pub(crate) fn recording(tally: Arc<Tally>) -> (Recorder, mpsc::Receiver<Vec<Oper
             buffer: Vec::new(),
             sender,
             tally,
+            sight: None,
         },
         receiver,
     )
 }
 
 impl Recorder {
+    /// Another client's end, which also tells at once what its proxy answers.
+    pub(crate) fn watched_by(&self, sight: Arc<Sight>) -> Self {
+        Self {
+            sight: Some(sight),
+            ..self.clone()
+        }
+    }
+
     /// Records one operation.
     pub(crate) async fn record(&mut self, operation: Operation) {
+        if let Some(sight) = &self.sight {
+            sight.saw(&operation);
+        }
         if self.buffer.capacity() == 0 {
             self.buffer.reserve_exact(BATCH);
         }
@@ -91,6 +106,7 @@ impl Clone for Recorder {
             buffer: Vec::new(),
             sender: self.sender.clone(),
             tally: Arc::clone(&self.tally),
+            sight: self.sight.clone(),
         }
     }
 }

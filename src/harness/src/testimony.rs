@@ -64,6 +64,37 @@ impl Seen {
         Some(seen)
     }
 
+    /// Reads the response headers of a fleet that was there before: the decision as the application
+    /// repeats it or as the filter exposes it, and who served where that is said. None without a
+    /// decision and without a color.
+    pub(crate) fn of_a_fleet(headers: &HeaderMap) -> Option<Self> {
+        let exposed = headers.get(DECISION);
+        let exposed = exposed.and_then(|value| decision(value.as_bytes()));
+        match Self::from_headers(headers) {
+            Some(mut seen) if seen.first.decision.is_none() && exposed.is_some() => {
+                seen.contrary.retain(|other| Some(*other) != exposed);
+                seen.first.decision = exposed;
+                Some(seen)
+            }
+            Some(seen) => Some(seen),
+            None => exposed.map(|exposed| Self {
+                first: Testimony {
+                    served: exposed.color,
+                    decision: Some(exposed),
+                },
+                contrary: Vec::new(),
+            }),
+        }
+    }
+
+    /// Reads the color of the application that answered, and nothing else.
+    pub(crate) fn color_alone(headers: &HeaderMap) -> Option<Self> {
+        let mut seen = Self::from_headers(headers)?;
+        seen.first.decision = None;
+        seen.contrary.clear();
+        Some(seen)
+    }
+
     /// Compares a later message with the first.
     pub(crate) fn also(&mut self, later: &Testimony) {
         if *later == self.first {
@@ -206,6 +237,30 @@ mod tests {
         headers.insert(DECISION, "green;g=2;by=active;svc=default".parse().unwrap());
         let (_, contrary) = Seen::from_headers(&headers).unwrap().into_parts();
         assert_eq!(contrary, [decided(2, Color::Green, false)]);
+    }
+
+    #[test]
+    fn a_fleet_may_tell_its_decision_in_either_header() {
+        let read = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            Seen::of_a_fleet(&headers).map(Seen::into_parts)
+        };
+        let told = |served, decision| (Outcome::Answered { served, decision }, Vec::new());
+        let green = Some(decided(7, Color::Green, false));
+        let (exposed, repeated) = ((DECISION, "green;g=7"), (BACKEND_DECISION, "green;g=7"));
+        let served = (BACKEND_COLOR, "blue");
+        assert_eq!(read(&[exposed]), Some(told(Color::Green, green)));
+        assert_eq!(read(&[exposed, served]), Some(told(Color::Blue, green)));
+        assert_eq!(read(&[repeated, served]), Some(told(Color::Blue, green)));
+        // Told twice, and otherwise.
+        let (_, contrary) = read(&[(DECISION, "blue;g=8"), repeated, served]).unwrap();
+        assert_eq!(contrary, [decided(8, Color::Blue, false)]);
+        // Not told at all is for the checker to judge; neither is nothing to judge.
+        assert_eq!(read(&[served]), Some(told(Color::Blue, None)));
+        assert_eq!(read(&[]), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One request, from its intended time to its line in the history.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_history::{Kind, Operation, Outcome, Request};
@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::disguise::Disguise;
+use super::door::Door;
 use crate::clock::Clock;
 use crate::testimony::Seen;
 
@@ -18,7 +19,7 @@ pub(super) struct Attempt {
     pub(super) client: u32,
     pub(super) proxy: u32,
     pub(super) kind: Kind,
-    pub(super) address: SocketAddr,
+    pub(super) door: Arc<Door>,
     pub(super) intended: u64,
     /// Set by [`Attempt::started`]; before that, the intended time.
     pub(super) start: u64,
@@ -31,7 +32,7 @@ pub(super) struct Attempt {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// In words, with the status when there was one.
     Failed(Option<u16>, String),
     /// The client gave up.

@@ -22,7 +22,7 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    fn spawn(connection: impl Future<Output: Send> + Send + 'static) -> Self {
+    pub(super) fn spawn(connection: impl Future<Output: Send> + Send + 'static) -> Self {
         Self(tokio::spawn(connection).abort_handle())
     }
 }
@@ -39,7 +39,7 @@ pub(super) async fn h1<B>(attempt: &Attempt) -> Result<(http1::SendRequest<B>, D
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
-    let stream = attempt.in_time(tcp(attempt.address)).await?;
+    let stream = attempt.in_time(tcp(attempt.door.address)).await?;
     let (sender, connection) = attempt
         .in_time(http1::handshake::<_, B>(TokioIo::new(stream)))
         .await?;
@@ -54,7 +54,7 @@ where
         + Unpin
         + 'static,
 {
-    let stream = attempt.in_time(tcp(attempt.address)).await?;
+    let stream = attempt.in_time(tcp(attempt.door.address)).await?;
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = attempt.in_time(handshake).await?;
     Ok((sender, Driver::spawn(connection)))

@@ -7,16 +7,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::header::{HOST, HeaderValue};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::http::uri::{PathAndQuery, Scheme};
+use hyper::{Request, Response, Uri, Version};
 
 use super::Client;
 use super::attempt::{Attempt, Trouble};
 use super::connection::{self, Driver};
 use super::pacer::Pacer;
-
-/// The host that every client asks for.
-pub(super) const HOST_NAME: &str = "cutover.test";
 
 type H1 = (http1::SendRequest<Empty<Bytes>>, Driver);
 type H2 = (http2::SendRequest<Empty<Bytes>>, Driver);
@@ -45,10 +42,11 @@ async fn h1(attempt: &mut Attempt, kept: &mut Option<H1>) -> Operation {
         Err(trouble) => return attempt.record(attempt.clock.now(), Err(trouble)),
     };
     let mut request = Request::new(Empty::new());
-    *request.uri_mut() = Uri::from(PathAndQuery::from_static(attempt.disguise.path("/")));
-    request
-        .headers_mut()
-        .insert(HOST, HeaderValue::from_static(HOST_NAME));
+    *request.uri_mut() = Uri::from(path(attempt));
+    // An authority is made of characters that a header takes.
+    if let Ok(host) = HeaderValue::from_str(attempt.door.host.as_str()) {
+        request.headers_mut().insert(HOST, host);
+    }
     attempt.disguise.dress(request.headers_mut());
     attempt.started();
     let answered = attempt.in_time(sender.send_request(request)).await;
@@ -71,7 +69,7 @@ async fn finish(
     attempt: &Attempt,
     response: Response<Incoming>,
 ) -> (Result<crate::testimony::Seen, Trouble>, bool) {
-    let seen = Attempt::read(response.status(), StatusCode::OK, response.headers());
+    let seen = attempt.door.read(response.status(), response.headers());
     let mut body = response.into_body();
     let drained = attempt
         .in_time(async {
@@ -131,7 +129,7 @@ async fn connected(
 async fn h2(mut attempt: Attempt, mut sender: http2::SendRequest<Empty<Bytes>>) -> Operation {
     let mut request = Request::new(Empty::new());
     *request.version_mut() = Version::HTTP_2;
-    *request.uri_mut() = uri(attempt.disguise.path("/"));
+    *request.uri_mut() = uri(&attempt);
     attempt.disguise.dress(request.headers_mut());
     attempt.started();
     let answered = attempt.in_time(sender.send_request(request)).await;
@@ -143,11 +141,19 @@ async fn h2(mut attempt: Attempt, mut sender: http2::SendRequest<Empty<Bytes>>) 
     attempt.record(end, seen)
 }
 
+/// What is asked for: another path only in disguise.
+fn path(attempt: &Attempt) -> PathAndQuery {
+    match attempt.disguise.path() {
+        Some(path) => PathAndQuery::from_static(path),
+        None => attempt.door.path.clone(),
+    }
+}
+
 /// An absolute address, as HTTP/2 needs it for its pseudo-headers.
-fn uri(path: &'static str) -> Uri {
+fn uri(attempt: &Attempt) -> Uri {
     let mut parts = hyper::http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(Authority::from_static(HOST_NAME));
-    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    parts.authority = Some(attempt.door.host.clone());
+    parts.path_and_query = Some(path(attempt));
     Uri::from_parts(parts).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use tonic::metadata::MetadataMap;
 
 use super::attempt::{Attempt, Trouble};
 use super::connection::{self, Channel};
-use super::plain::HOST_NAME;
+use super::door::HOST_NAME;
 use crate::grpc::{Answer, Ask, ClientCodec, PATH};
 use crate::testimony::{Seen, Testimony};
 
@@ -59,7 +59,7 @@ async fn uploaded(attempt: &mut Attempt) -> Result<Seen, Trouble> {
         Ok::<_, Infallible>(Frame::data(Bytes::from_static(PIECE)))
     });
     let body = StreamBody::new(pieces).boxed_unsync();
-    let path = attempt.disguise.path("/upload");
+    let path = attempt.disguise.path().unwrap_or("/upload");
     let mut request = request(attempt, Method::POST, path, body);
     let length = u64::from(MESSAGES) * PIECE.len() as u64;
     request
@@ -164,7 +164,9 @@ type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
 async fn opened(attempt: &mut Attempt) -> Result<(Seen, u64, Socket), Trouble> {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-    let stream = attempt.in_time(connection::tcp(attempt.address)).await?;
+    let stream = attempt
+        .in_time(connection::tcp(attempt.door.address))
+        .await?;
     let mut request = format!("ws://{HOST_NAME}/ws")
         .into_client_request()
         .map_err(|error| Trouble::from_error(&error))?;
