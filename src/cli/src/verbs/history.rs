@@ -114,11 +114,7 @@ fn outcome(fate: &Fate) -> String {
         Fate::Noted(end) => end,
     };
     let all = end.shown.len() + end.missing.len();
-    let missing: Vec<_> = end
-        .missing
-        .iter()
-        .map(|one| one.admin.clone())
-        .collect();
+    let missing: Vec<_> = end.missing.iter().map(|one| one.admin.clone()).collect();
     let some = format!(
         "on {} of {all}, missing {}",
         end.shown.len(),

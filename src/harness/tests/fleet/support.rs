@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cutover_checker::Certificate;
+use cutover_checker::{Certificate, Verdict};
 use cutover_harness::{Fleet, FleetPlan, NotedFlip, Place};
 use cutover_history::{Color, Reader};
 use tempfile::TempDir;
@@ -67,11 +67,7 @@ pub(crate) async fn flip(
         register.set(generation, color);
     }
     if !others.is_empty() {
-        let before = fleet.tally().requests();
-        // Each client hands over 128 answers at a time: some of all were made since.
-        while fleet.tally().requests() < before + 256 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        some_answers(fleet).await;
     }
     last.set(generation, color);
     fleet.shown_by_all(generation, DEADLINE).await.unwrap();
@@ -84,4 +80,36 @@ pub(crate) async fn flip(
     };
     fleet.note(noted).await;
     fleet.linger().await;
+}
+
+/// Waits until every proxy has answered some more.
+pub(crate) async fn some_answers(fleet: &Fleet) {
+    let before = fleet.tally().requests();
+    // Each client hands over 128 answers at a time.
+    while fleet.tally().requests() < before + 512 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// No rule was broken. Only a machine that stood still for longer than the window leaves it open
+/// whether one could have been.
+#[track_caller]
+pub(crate) fn assert_unbroken(certificate: &Certificate) {
+    assert!(
+        certificate.figures.violations.is_empty(),
+        "{:?}",
+        certificate.verdict
+    );
+    match &certificate.verdict {
+        Verdict::Holds => {}
+        Verdict::Inconclusive(reasons) => {
+            let stood_still = |reason: &String| {
+                reason.contains("too thin")
+                    && !reason.contains("with 0 reads")
+                    && !reason.contains("and 0 after")
+            };
+            assert!(reasons.iter().all(stood_still), "{reasons:?}");
+        }
+        Verdict::Violated(witness) => panic!("{witness}"),
+    }
 }
