@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// patience is how long a process may take until it is up: a machine may be busy with other things.
+const patience = 2 * time.Minute
+
 // await asks again until there is no error any more, and returns the last one when the time is over.
 func await(limit time.Duration, condition func() error) error {
 	for deadline := time.Now().Add(limit); ; {
@@ -56,10 +59,10 @@ func (b *Bed) answers(url string) error {
 }
 
 // awaitReady waits until a process is up, and says what it wrote last when it is not.
-func (b *Bed) awaitReady(name string, limit time.Duration) error {
+func (b *Bed) awaitReady(name string) error {
 	process := b.Processes[name]
 	var ended error
-	err := await(limit, func() error {
+	err := await(patience, func() error {
 		if !process.alive() {
 			ended = errors.New("it has ended")
 			return nil

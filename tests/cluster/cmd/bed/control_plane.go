@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 )
 
 // mesh is what istiod is told about the mesh: there are no certificates in it.
@@ -38,7 +37,7 @@ func (b *Bed) startAPIServer() error {
 	if err := b.writeUsers(server, b.path("pki/ca.crt")); err != nil {
 		return err
 	}
-	if err := b.awaitReady("etcd", time.Minute); err != nil {
+	if err := b.awaitReady("etcd"); err != nil {
 		return err
 	}
 	err = b.spawn("apiserver", &Process{
@@ -57,7 +56,7 @@ func (b *Bed) startAPIServer() error {
 	if err != nil {
 		return err
 	}
-	return b.awaitReady("apiserver", time.Minute)
+	return b.awaitReady("apiserver")
 }
 
 // startIstiod starts istiod against the API server: without certificates, and without what a stock Envoy does not have.
@@ -85,7 +84,7 @@ func (b *Bed) startIstiod() error {
 	if err != nil {
 		return err
 	}
-	return b.awaitReady("istiod", time.Minute)
+	return b.awaitReady("istiod")
 }
 
 // startRegistry starts a registry for OCI images. Its name is localhost, from which the agent pulls without TLS when told to.
@@ -108,7 +107,7 @@ func (b *Bed) startRegistry() error {
 	if err != nil {
 		return err
 	}
-	return b.awaitReady("registry", time.Minute)
+	return b.awaitReady("registry")
 }
 
 // startBackends starts one backend of each color.
@@ -129,7 +128,7 @@ func (b *Bed) startBackends() error {
 		}
 	}
 	for color := range b.Backends {
-		if err := b.awaitReady(color, time.Minute); err != nil {
+		if err := b.awaitReady(color); err != nil {
 			return err
 		}
 	}

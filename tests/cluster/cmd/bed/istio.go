@@ -83,6 +83,11 @@ func (b *Bed) startControlPlane(proxies int) error {
 		}
 	}
 	b.Namespace = "shop"
+	if b.Agent {
+		if err := canMask(map[string]string{agentData: b.path("tmp")}); err != nil {
+			return err
+		}
+	}
 	say("starting etcd and the API server")
 	beside := make(chan error, 1)
 	go func() {

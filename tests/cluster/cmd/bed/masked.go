@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -30,6 +33,20 @@ func mask(command *exec.Cmd, folders map[string]string) error {
 	return nil
 }
 
+// canMask says whether this machine lets its users do that.
+func canMask(folders map[string]string) error {
+	probe := exec.Command("/bin/true")
+	probe.SysProcAttr = &syscall.SysProcAttr{}
+	if err := mask(probe, folders); err != nil {
+		return err
+	}
+	if output, err := probe.CombinedOutput(); err != nil {
+		return fail(cannotRun, "--agent shows each agent a folder of its own as %s, and this machine lets only root do that (%v%s)",
+			strings.Join(slices.Collect(maps.Keys(folders)), ", "), err, strings.TrimSpace(": "+string(output)))
+	}
+	return nil
+}
+
 // masked is the other half of mask, inside the namespace.
 func masked(arguments []string) error {
 	var folders map[string]string
@@ -38,7 +55,7 @@ func masked(arguments []string) error {
 	}
 	// What is mounted here is to be seen here alone.
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fail(environ, "this machine does not let its users mount in a namespace of their own (%v); run as root", err)
+		return fail(environ, "nothing can be mounted here: %v", err)
 	}
 	for path, shown := range folders {
 		// A folder that is not there cannot be made without root, so the one above that is there gives way to an empty one.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // flags has --dir, the folder of a bed: by default the one in the environment, or the one that the user's folders have for it.
@@ -111,7 +110,7 @@ func (b *Bed) restart(name string) error {
 	if err := b.spawn(name, process); err != nil {
 		return err
 	}
-	return b.awaitReady(name, time.Minute)
+	return b.awaitReady(name)
 }
 
 func find(dir, name string) (*Bed, *Process, error) {

@@ -5,7 +5,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 )
+
+// givenPorts are those that were given out, or tried: some of them before their process listens.
+var givenPorts = struct {
+	sync.Mutex
+	all map[int]bool
+}{all: map[int]bool{}}
 
 // freePorts finds ports of 127.0.0.1 on which nobody listens. They lie below those that the kernel gives to outgoing
 // connections: a process that is stopped and started again under load would find a port of those taken.
@@ -18,6 +25,8 @@ func freePorts(count int) ([]int, error) {
 			highest = first
 		}
 	}
+	givenPorts.Lock()
+	defer givenPorts.Unlock()
 	var held []net.Listener
 	defer func() {
 		for _, each := range held {
@@ -30,6 +39,10 @@ func freePorts(count int) ([]int, error) {
 			return nil, fail(environ, "no %d free ports could be found on 127.0.0.1", count)
 		}
 		port := lowest + rand.IntN(highest-lowest)
+		if givenPorts.all[port] {
+			continue
+		}
+		givenPorts.all[port] = true
 		listener, err := net.Listen("tcp", local(port))
 		if err == nil {
 			held, ports = append(held, listener), append(ports, port)

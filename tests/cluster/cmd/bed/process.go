@@ -59,7 +59,9 @@ func readStat(pid int) (stat, bool) {
 	}
 	session, _ := strconv.Atoi(fields[3])
 	started, _ := strconv.ParseUint(fields[19], 10, 64)
-	return stat{Identity{pid, started}, session, fields[0] == "Z" || fields[0] == "X"}, true
+	// While threads of it are left, the ports are not free yet.
+	threads, _ := strconv.Atoi(fields[17])
+	return stat{Identity{pid, started}, session, (fields[0] == "Z" || fields[0] == "X") && threads <= 1}, true
 }
 
 func identityOf(pid int) Identity {
@@ -93,6 +95,9 @@ func (b *Bed) spawn(name string, process *Process) error {
 	}
 	b.saving.Lock()
 	defer b.saving.Unlock()
+	if b.ending {
+		return errors.New("the bed is being ended")
+	}
 	if err := command.Start(); err != nil {
 		return fail(environ, "%s cannot be started: %v", name, err)
 	}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // istioVersion is what proxies say that they are: what istiod sends depends on it.
@@ -98,10 +98,13 @@ func nodeAddress(number int) string { return fmt.Sprintf("127.1.%d.%d", number/2
 
 // awaitShop waits until the shop answers through a proxy.
 func (b *Bed) awaitShop(proxy Proxy) error {
-	if err := b.awaitReady(proxy.Name, time.Minute); err != nil {
+	if err := b.awaitReady(proxy.Name); err != nil {
 		return err
 	}
-	err := await(time.Minute, func() error {
+	err := await(patience, func() error {
+		if !b.Processes[proxy.Name].alive() {
+			return nil
+		}
 		request, err := http.NewRequest(http.MethodGet, "http://"+proxy.HTTP+"/", nil)
 		if err != nil {
 			return err
@@ -117,6 +120,9 @@ func (b *Bed) awaitShop(proxy Proxy) error {
 		}
 		return nil
 	})
+	if err == nil && !b.Processes[proxy.Name].alive() {
+		err = errors.New("it has ended")
+	}
 	if err != nil {
 		return fmt.Errorf("the shop does not answer through %s: %w\n%s", proxy.Name, err, lastLines(b.Processes[proxy.Name].Log, 12))
 	}

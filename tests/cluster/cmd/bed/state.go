@@ -43,10 +43,15 @@ type Bed struct {
 	// Node is what the node half alone has to remember, host settings among it.
 	Node json.RawMessage `json:"node,omitempty"`
 
+	// Boot tells the start of the machine from any other: no process outlives it.
+	Boot string `json:"boot"`
+
 	dir  string
 	lock *os.File
 	// saving lets processes be started side by side.
 	saving sync.Mutex
+	// ending is set when no more processes may be started.
+	ending bool
 }
 
 // Proxy is one Envoy: where it takes traffic, and where its admin interface answers.
@@ -121,7 +126,7 @@ func create(kind, dir string) (*Bed, error) {
 		}
 	}
 	starter := identityOf(os.Getpid())
-	bed := &Bed{Kind: kind, Starter: &starter, Users: map[string]string{}, Processes: map[string]*Process{}, dir: dir, lock: lock}
+	bed := &Bed{Kind: kind, Starter: &starter, Boot: bootID(), Users: map[string]string{}, Processes: map[string]*Process{}, dir: dir, lock: lock}
 	if err := bed.save(); err != nil {
 		return nil, err
 	}
@@ -172,6 +177,12 @@ func read(dir string) (*Bed, error) {
 	bed := &Bed{dir: dir}
 	if err := json.Unmarshal(text, bed); err != nil {
 		return nil, fail(environ, "%s/bed.json cannot be read: %v", dir, err)
+	}
+	if boot := bootID(); bed.Boot != boot {
+		bed.Boot, bed.Starter = boot, nil
+		for _, process := range bed.Processes {
+			process.Identity = Identity{}
+		}
 	}
 	return bed, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -18,15 +19,21 @@ func (b *Bed) bringUp(start func() error, undo func() error) error {
 	var err error
 	select {
 	case err = <-done:
+		if err == nil {
+			b.Ready, b.Starter = true, nil
+			return b.save()
+		}
 	case <-ending:
+		b.saving.Lock()
+		b.ending = true
+		b.saving.Unlock()
+		// What it waits for ends, and so does it.
+		if err := b.endAll(); err != nil {
+			return err
+		}
+		<-done
 		err = fail(interrupted, "interrupted; nothing is left behind")
 	}
-	if err == nil {
-		b.Ready, b.Starter = true, nil
-		return b.save()
-	}
-	// From here on nothing more is started, and nothing more is written.
-	b.saving.Lock()
 	return errors.Join(err, undo())
 }
 
@@ -53,6 +60,12 @@ func interruptStarter(dir string) {
 	if bed, err := read(dir); err == nil && bed.Starter != nil && bed.Starter.alive() {
 		syscall.Kill(bed.Starter.PID, syscall.SIGTERM)
 	}
+}
+
+// bootID is another one each time that the machine starts.
+func bootID() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(text))
 }
 
 // keepOwn copies this program, and others beside it, into the bed, which then no longer depends on the checkout.
