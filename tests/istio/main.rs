@@ -8,6 +8,7 @@
 )]
 
 mod bed;
+mod story;
 
 use bed::Bed;
 

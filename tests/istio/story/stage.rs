@@ -1,0 +1,324 @@
+//! What the story happens on: a plugin that is installed, a load on all gateways, the tool, and what can go wrong.
+
+use crate::bed::{Bed, deadline};
+use cutover_checker::Certificate;
+use cutover_harness::{Fleet, FleetPlan, FleetSummary, NotedFlip, Place};
+use cutover_history::{Color, Reader, Scope, Writer};
+use http_body_util::Empty;
+use hyper::Request;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    io::BufReader,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const TARGET: &str = "k8s:shop/story";
+const HOST: &str = "shop.example";
+
+/// The stage.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    bed: Bed,
+    fleet: Option<Fleet>,
+    folder: TempDir,
+}
+
+/// What the tool said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    answer: Value,
+    all: String,
+}
+
+impl Stage {
+    /// Installs the plugin, waits until every gateway has it, and begins the load.
+    pub(crate) async fn open(bed: Bed) -> Self {
+        let module = cutover_tests::target().join("cutover.wasm");
+        let module = module.canonicalize().unwrap();
+        bed.apply(
+            &json!({
+                "apiVersion": "extensions.istio.io/v1alpha1",
+                "kind": "TrafficExtension",
+                "metadata": { "name": "story", "namespace": "shop" },
+                "spec": {
+                    "selector": { "matchLabels": { "istio": "ingressgateway" } },
+                    "wasm": {
+                        "url": format!("file://{}", module.display()),
+                        "pluginName": "cutover",
+                        "failStrategy": "FAIL_RELOAD",
+                        "pluginConfig": {
+                            "services": { "shop": {
+                                "hosts": [HOST],
+                                "active": "blue",
+                                "generation": 1,
+                                "blue": { "header": "blue" },
+                                "green": { "header": "green" },
+                                "override": { "header": "x-cutover-override", "unsigned": true },
+                            } },
+                            "expose": { "response_header": true },
+                        },
+                    },
+                },
+            }),
+            &[],
+        );
+        let mut stage = Self {
+            bed,
+            fleet: None,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let wait = ["wait", "--generation", "1", "--deadline", "60s"];
+        stage.cutover(&wait).await.exits_with(0);
+        let places = stage.bed.proxies().into_iter();
+        let places = places.map(|(name, address)| place(&name, &address));
+        let mut plan = FleetPlan::new(places.collect(), stage.history());
+        "shop".clone_into(&mut plan.service);
+        plan.per_second = 40.0;
+        plan.window = Duration::from_millis(500);
+        // A gateway's first configuration comes in pieces: its routes may be the last of them.
+        plan.patience = Duration::from_secs(20);
+        stage.fleet = Some(Fleet::start(plan).await.unwrap());
+        stage
+    }
+
+    /// Ends the load, and says where its history is.
+    pub(crate) async fn close(&mut self) -> (FleetSummary, PathBuf) {
+        let fleet = self.fleet.take().unwrap();
+        (fleet.finish().await.unwrap(), self.history())
+    }
+
+    fn history(&self) -> PathBuf {
+        self.folder.path().join("history.jsonl")
+    }
+
+    fn fleet(&mut self) -> &mut Fleet {
+        self.fleet.as_mut().unwrap()
+    }
+
+    fn load(&self) -> &Fleet {
+        self.fleet.as_ref().unwrap()
+    }
+
+    /// How many gateways the load asks.
+    pub(crate) fn proxies(&self) -> usize {
+        self.load().shows().len()
+    }
+
+    /// The color that answers one request to a gateway.
+    pub(crate) async fn ask(&self, proxy: usize, header: Option<(&str, &str)>) -> Color {
+        let (_, address) = self.bed.proxies().swap_remove(proxy);
+        let mut request = Request::get(format!("http://{address}/")).header("host", HOST);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+        let answer = client.request(request.body(Empty::new()).unwrap()).await;
+        let answer = answer.unwrap();
+        match answer.headers().get("x-backend-color").unwrap().as_bytes() {
+            b"blue" => Color::Blue,
+            b"green" => Color::Green,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs the tool on the plugin and all gateways of the bed.
+    pub(crate) async fn cutover(&self, arguments: &[&str]) -> Said {
+        let tool = cutover_tests::target().join("release/cutover");
+        let mut command = tokio::process::Command::new(tool);
+        command.args(arguments).args(["--output", "json"]);
+        command.args(["--target", TARGET, "--admin", &self.bed.admins()]);
+        command.env_clear().env("HOME", self.folder.path());
+        command.env("KUBECONFIG", self.bed.text("/kubeconfig"));
+        let output = command.output().await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (result, told) = (text(&output.stdout), text(&output.stderr));
+        Said {
+            code: output.status.code().unwrap(),
+            answer: serde_json::from_str(&result).unwrap_or_default(),
+            all: format!("{arguments:?}\n{result}{told}"),
+        }
+    }
+
+    /// Runs a flip that has to succeed, notes it, and says its generation.
+    pub(crate) async fn switched(&mut self, arguments: &[&str], color: Color) -> u64 {
+        let invoked = Instant::now();
+        let said = self.cutover(arguments).await;
+        said.exits_with(0);
+        let generation = said.generation();
+        self.note(generation, color, invoked).await;
+        generation
+    }
+
+    /// Notes a flip that all gateways show by now, as whoever asked them says.
+    pub(crate) async fn note(&mut self, generation: u64, color: Color, invoked: Instant) {
+        let acknowledged = Some(Instant::now());
+        let shown = self.load().shown_by_all(generation, deadline()).await;
+        shown.unwrap();
+        assert!(
+            self.all_show(generation, color),
+            "{:?}",
+            self.load().shows()
+        );
+        let flip = NotedFlip {
+            generation,
+            color,
+            invoked,
+            acknowledged,
+        };
+        self.fleet().note(flip).await;
+        self.load().linger().await;
+    }
+
+    /// Whether the last answers of all gateways were decided by this switch.
+    pub(crate) fn all_show(&self, generation: u64, color: Color) -> bool {
+        let shows = self.load().shows();
+        shows
+            .iter()
+            .all(|one| one.generation == Some(generation) && one.color == Some(color))
+    }
+
+    /// The generation that the API server has.
+    pub(crate) fn generation(&self) -> u64 {
+        let path = "--output=jsonpath={.spec.wasm.pluginConfig.services.shop.generation}";
+        let get = ["get", "trafficextension/story", "--namespace=shop", path];
+        self.bed.kubectl_says(&get).parse().unwrap()
+    }
+
+    /// Writes the switch as somebody who edits the plugin by hand.
+    pub(crate) fn patch(&self, switch: &Value) {
+        let patch =
+            json!({ "spec": { "wasm": { "pluginConfig": { "services": { "shop": switch } } } } });
+        let patch = format!("--patch={patch}");
+        let name = "trafficextension/story";
+        self.bed
+            .kubectl_says(&["patch", name, "--namespace=shop", "--type=merge", &patch]);
+    }
+
+    /// Writes the switch by server-side apply.
+    fn applied(&self, manager: &str, switch: &Value) {
+        let config = json!({ "services": { "shop": switch } });
+        let plugin = json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "TrafficExtension",
+            "metadata": { "name": "story", "namespace": "shop" },
+            "spec": { "wasm": { "pluginConfig": config } },
+        });
+        let manager = format!("--field-manager={manager}");
+        self.bed.apply(&plugin, &[&manager, "--force-conflicts"]);
+    }
+
+    /// The same as a controller does it that follows Git: the whole fleet takes it.
+    pub(crate) async fn applied_by(&mut self, manager: &str, switch: &Value, color: Color) {
+        let invoked = Instant::now();
+        self.applied(manager, switch);
+        let generation = switch.get("generation").and_then(Value::as_u64).unwrap();
+        let shown = self.load().shown_by_all(generation, deadline()).await;
+        shown.unwrap();
+        self.note(generation, color, invoked).await;
+    }
+
+    /// Waits until every gateway has counted a configuration that it could not use.
+    pub(crate) async fn refused_everywhere(&self) {
+        self.counted_everywhere("config_refused").await;
+    }
+
+    /// Waits until every gateway has counted a push that was older than what it has.
+    pub(crate) async fn ahead_everywhere(&self) {
+        self.counted_everywhere("stale").await;
+    }
+
+    async fn counted_everywhere(&self, stat: &str) {
+        let began = Instant::now();
+        for admin in self.bed.admins().split(',') {
+            let address: SocketAddr = admin.parse().unwrap();
+            let admin = cutover_control::Admin::new(address);
+            let path = format!("/stats?usedonly&filter=wasmcustom.*{stat}$");
+            while admin.get(&path).await.unwrap().is_empty() {
+                assert!(began.elapsed() < deadline(), "no {stat} at {address}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Kills a process of the control plane.
+    pub(crate) fn stop(&mut self, process: &str) {
+        self.bed.tell(&["stop", process, "--kill"]);
+    }
+
+    /// Starts it again.
+    pub(crate) fn start(&mut self, process: &str) {
+        self.bed.tell(&["start", process]);
+    }
+
+    /// Lets the load make this many more requests of each gateway.
+    pub(crate) async fn lives_on(&self, requests: usize) {
+        let tally = self.load().tally();
+        let more = u64::try_from(requests * self.proxies()).unwrap();
+        let wanted = tally.requests() + more;
+        let start = Instant::now();
+        while tally.requests() < wanted {
+            assert!(start.elapsed() < deadline(), "the load stands still");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// One more gateway: it is asked from its first answer on.
+    pub(crate) async fn joined(&mut self) {
+        let before = self.bed.proxies().len();
+        self.bed.tell(&["add-proxy"]);
+        let proxies = self.bed.proxies();
+        assert_eq!(proxies.len(), before + 1);
+        let (name, address) = proxies.last().unwrap();
+        self.fleet().join(place(name, address)).unwrap();
+        let start = Instant::now();
+        while !self.load().has_come(name) {
+            assert!(start.elapsed() < deadline(), "{name} does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    pub(crate) fn exits_with(&self, code: i32) {
+        assert_eq!(self.code, code, "{}", self.all);
+    }
+
+    #[track_caller]
+    pub(crate) fn says(&self, words: &str) {
+        assert!(self.all.contains(words), "no `{words}` in {}", self.all);
+    }
+
+    /// The generation that was written.
+    #[track_caller]
+    pub(crate) fn generation(&self) -> u64 {
+        let generation = self.answer.get("generation").and_then(Value::as_u64);
+        generation.unwrap_or_else(|| panic!("{}", self.all))
+    }
+}
+
+fn place(name: &str, address: &str) -> Place {
+    let place = Place::parse(&format!("http://{address}/")).unwrap();
+    place.asking_for(HOST).unwrap().named(name.to_owned())
+}
+
+/// What the checker makes of a history, over the fleet or over each proxy by itself.
+pub(crate) fn judged(history: &Path, scope: Scope) -> Certificate {
+    let open = |path: &Path| Reader::new(BufReader::new(File::open(path).unwrap())).unwrap();
+    let reader = open(history);
+    let mut header = reader.header().clone();
+    header.scope = scope;
+    let other = history.with_extension("scope");
+    let mut writer = Writer::new(File::create(&other).unwrap(), header).unwrap();
+    for operation in reader {
+        writer.write(&operation.unwrap()).unwrap();
+    }
+    writer.finish().unwrap();
+    Certificate::of("history.jsonl", open(&other)).unwrap()
+}
