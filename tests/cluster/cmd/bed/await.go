@@ -60,15 +60,17 @@ func (b *Bed) answers(url string) error {
 
 // awaitReady waits until a process is up, and says what it wrote last when it is not.
 func (b *Bed) awaitReady(name string) error {
+	b.saving.Lock()
 	process := b.Processes[name]
+	b.saving.Unlock()
 	var ended error
 	err := await(patience, func() error {
 		if !process.alive() {
 			ended = errors.New("it has ended")
 			return nil
 		}
-		if address, is := strings.CutPrefix(process.Ready, "tcp:"); is {
-			connection, err := net.DialTimeout("tcp", address, time.Second)
+		if network, address, _ := strings.Cut(process.Ready, ":"); network == "tcp" || network == "unix" {
+			connection, err := net.DialTimeout(network, address, time.Second)
 			if err == nil {
 				connection.Close()
 			}

@@ -21,6 +21,8 @@ var verbs = map[string]func(arguments []string) error{
 	"start":        startOne,
 	"environment":  environment,
 	"masked":       masked,
+	"hold":         hold,
+	"runc":         runc,
 }
 
 const usage = `usage: bed VERB [--dir DIR] …

@@ -31,7 +31,7 @@ type Process struct {
 	Command     []string          `json:"command"`
 	Environment map[string]string `json:"environment"`
 	Log         string            `json:"log"`
-	// Ready is the URL that answers 200, or the "tcp:ADDRESS" that takes connections, once it is up.
+	// Ready is the URL that answers 200, or the "tcp:ADDRESS" or "unix:PATH" that takes connections, once it is up.
 	Ready string `json:"ready,omitempty"`
 	// Directory is where it runs, if that matters.
 	Directory string `json:"directory,omitempty"`
@@ -98,7 +98,7 @@ func (b *Bed) spawn(name string, process *Process) error {
 	if b.ending {
 		return errors.New("the bed is being ended")
 	}
-	if err := command.Start(); err != nil {
+	if err := b.launch(command); err != nil {
 		return fail(environ, "%s cannot be started: %v", name, err)
 	}
 	go command.Wait()
