@@ -11,7 +11,7 @@ import (
 
 // kubectl runs it as the administrator.
 func (b *Bed) kubectl(input []byte, arguments ...string) error {
-	limited, cancel := context.WithTimeout(context.Background(), time.Minute)
+	limited, cancel := context.WithTimeout(context.Background(), patience+10*time.Second)
 	defer cancel()
 	command := exec.CommandContext(limited, b.program("kubectl"), append([]string{"--kubeconfig", b.Kubeconfig}, arguments...)...)
 	command.Stdin = bytes.NewReader(input)
