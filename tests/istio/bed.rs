@@ -79,6 +79,13 @@ impl Bed {
         kubectl.args(arguments).output().unwrap()
     }
 
+    /// Runs kubectl as another user of the bed's API server: `alice`, `mallory`.
+    pub(crate) fn kubectl_as(&self, user: &str, arguments: &[&str]) -> Output {
+        let mut kubectl = Command::new(Self::program("kubectl"));
+        kubectl.env("KUBECONFIG", self.text(&format!("/users/{user}")));
+        kubectl.args(arguments).output().unwrap()
+    }
+
     /// Runs kubectl, which has to succeed; what it says.
     #[track_caller]
     pub(crate) fn kubectl_says(&self, arguments: &[&str]) -> String {

@@ -8,6 +8,7 @@
 )]
 
 mod bed;
+mod manifests;
 mod story;
 
 use bed::Bed;
