@@ -259,14 +259,17 @@ fn the_bill_of_materials_has_the_crates_that_are_in_the_module_and_no_others() {
     let bill = json(&to.join("cutover.cdx.json"));
     assert_eq!(bill["bomFormat"], "CycloneDX");
     let components = bill["components"].as_array().unwrap();
-    let named: BTreeSet<_> = components
+    let references: BTreeSet<_> = components
         .iter()
         .map(|component| component["bom-ref"].as_str().unwrap().to_owned())
         .collect();
     let told = told_by_the_module();
     assert!(told.len() >= 5, "{told:?}");
     for name in &told {
-        assert!(named.contains(name), "{name} is in the module: {named:?}");
+        assert!(
+            references.contains(name),
+            "{name} is in the module: {references:?}"
+        );
     }
     let names: BTreeSet<_> = components
         .iter()
@@ -312,7 +315,7 @@ fn the_bill_of_materials_has_the_crates_that_are_in_the_module_and_no_others() {
         let below = edge["dependsOn"].as_array().unwrap();
         for name in below.iter().chain([&edge["ref"]]) {
             let name = name.as_str().unwrap();
-            assert!(name == "plugin.wasm" || named.contains(name), "{name}");
+            assert!(name == "plugin.wasm" || references.contains(name), "{name}");
         }
     }
 }
