@@ -223,19 +223,24 @@ func TestABedIsUsedStoppedInPartsAndEnded(t *testing.T) {
 		t.Errorf("the same bed becomes one with agents: %d %s", other.code, other.err)
 	}
 
-	// Another that is ended, or interrupted, takes nothing of this one along.
-	interrupted(t)
+	// Another that is interrupted takes nothing of this one along.
+	interrupted(t, func(up *exec.Cmd, _ string) { up.Process.Signal(syscall.SIGINT) })
+	interrupted(t, func(_ *exec.Cmd, dir string) {
+		if down := script(t, nil, "istio-down", "--dir", dir); down.code != 0 {
+			t.Errorf("istio-down exits with %d: %s", down.code, down.err)
+		}
+	})
 	if left := running(dir); len(left) != 8 {
 		t.Errorf("of the 8 processes there are: %v", left)
 	}
 }
 
-// interrupted presses Ctrl-C in the middle of an istio-up.
-func interrupted(t *testing.T) {
+// interrupted ends an istio-up in the middle: by Ctrl-C, or by an istio-down.
+func interrupted(t *testing.T, end func(up *exec.Cmd, dir string)) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "bed")
 	command, stderr := begin(t, dir)
-	command.Process.Signal(syscall.SIGINT)
+	end(command, dir)
 	command.Wait()
 	if code := command.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "nothing is left behind") {
 		t.Errorf("an interrupted istio-up exits with %d: %s", code, stderr)
@@ -262,6 +267,40 @@ func begin(t *testing.T, dir string) (*exec.Cmd, *bytes.Buffer) {
 		return err == nil && read.Processes["apiserver"].PID > 0
 	})
 	return command, &stderr
+}
+
+func TestAnAgentSeesAFolderOfItsOwn(t *testing.T) {
+	const data = "/var/lib/istio/data"
+	_, before := os.Stat(data)
+	dir := folder(t)
+	up := script(t, nil, "istio-up", "--dir", dir, "--agent", "--proxies", "1")
+	if up.code == 75 {
+		t.Skip(up.err)
+	}
+	if up.code != 0 {
+		t.Fatalf("istio-up exits with %d: %s", up.code, up.err)
+	}
+	read := mustReadBed(t, dir)
+	if registry := exports(t, up.out)["CUTOVER_REGISTRY"]; registry == "" || registry != read.Registry {
+		t.Errorf("the registry is %q, in bed.json %q", registry, read.Registry)
+	}
+	if stop := run(t, exec.Command(dir+"/bin/bed", "stop", "proxy-0", "--dir", dir)); stop.code != 0 || len(running(dir)) != 6 {
+		t.Errorf("an agent does not end with its Envoy: %s %v", stop.err, running(dir))
+	}
+	if start := run(t, exec.Command(dir+"/bin/bed", "start", "proxy-0", "--dir", dir)); start.code != 0 {
+		t.Errorf("an agent does not start again: %s", start.err)
+	}
+	until(t, "the shop is blue again", func() bool { return color(read.Proxies[0].HTTP) == "blue" })
+	seen := fmt.Sprintf("/proc/%d/root%s", mustReadBed(t, dir).Processes["proxy-0"].PID, data)
+	if err := os.WriteFile(seen+"/module", nil, 0o600); err != nil {
+		t.Errorf("the agent cannot keep a module: %v", err)
+	}
+	if _, err := os.Stat(dir + "/proxy-0/data/module"); err != nil {
+		t.Errorf("what the agent keeps is not in the bed: %v", err)
+	}
+	if _, after := os.Stat(data); (before == nil) != (after == nil) {
+		t.Errorf("%s of this machine has changed", data)
+	}
 }
 
 func TestWhatAKilledStartLeftIsEnded(t *testing.T) {

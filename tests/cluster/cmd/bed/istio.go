@@ -45,6 +45,7 @@ func istioUp(arguments []string) error {
 		}
 		return bed.again(*proxies, given["proxies"])
 	}
+	holdSignals()
 	bed, err = create("istio", *dir)
 	if err != nil {
 		return err

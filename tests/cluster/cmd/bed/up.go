@@ -9,10 +9,15 @@ import (
 	"syscall"
 )
 
+// ending has the signals that ask this program to end.
+var ending = make(chan os.Signal, 2)
+
+// holdSignals keeps them until someone looks: from the first file on there is something to clear up.
+func holdSignals() { signal.Notify(ending, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP) }
+
 // bringUp starts a bed. When that fails, or someone ends it in the middle, nothing is left behind.
 func (b *Bed) bringUp(start func() error, undo func() error) error {
-	ending := make(chan os.Signal, 2)
-	signal.Notify(ending, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	holdSignals()
 	defer signal.Stop(ending)
 	done := make(chan error, 1)
 	go func() { done <- start() }()
