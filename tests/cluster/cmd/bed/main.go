@@ -23,6 +23,7 @@ var verbs = map[string]func(arguments []string) error{
 	"masked":       masked,
 	"hold":         hold,
 	"runc":         runc,
+	"image":        writeImage,
 }
 
 const usage = `usage: bed VERB [--dir DIR] …
@@ -32,7 +33,10 @@ const usage = `usage: bed VERB [--dir DIR] …
   start NAME                   starts it again: the same command, the same ports
   environment                  prints what "up" printed
   istio-down                   ends all that was started, and removes the folder
-  cluster-up, cluster-down     the same for a whole node`
+  cluster-up --bin DIR --envoy FILE [--iptables DIR]   starts a whole node
+  cluster-up --bin DIR --kubeconfig FILE               looks at an existing cluster instead
+  cluster-down                 ends the node, and removes the folder
+  image                        writes the image of the application, to be loaded into another cluster`
 
 func main() {
 	if len(os.Args) < 2 {

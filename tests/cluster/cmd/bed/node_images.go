@@ -18,6 +18,9 @@ const (
 // passwd names the users that Istio's images have.
 const passwd = "root:x:0:0:root:/root:/sbin/nologin\nistio-proxy:x:1337:1337::/home/istio-proxy:/sbin/nologin\n"
 
+// appConfig lets the application run without root. Its command line says what it is: `serve` or `relay`.
+var appConfig = imageConfig{User: "65534:65534", Env: []string{"PATH=/"}, Entrypoint: []string{"/app"}}
+
 // nodeImage is an image made of programs of this machine. No public one is needed.
 type nodeImage struct {
 	name   string
@@ -30,7 +33,7 @@ func (n *node) images() []nodeImage {
 	path := []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin"}
 	return []nodeImage{
 		{"pause", imageConfig{Entrypoint: []string{"/app", "pause"}}, own},
-		{"app", imageConfig{User: "65534:65534", Env: []string{"PATH=/"}, Entrypoint: []string{"/app"}}, own},
+		{"app", appConfig, own},
 		{"pilot", imageConfig{User: "1337:1337", Env: path, Entrypoint: []string{"/usr/local/bin/pilot-discovery"}}, func(l *layer) {
 			l.copy(n.bed.program("pilot-discovery"), "/usr/local/bin/pilot-discovery")
 		}},
@@ -104,4 +107,23 @@ func supported() error {
 		return fail(cannotRun, "a node needs root; run it with sudo, or give an existing cluster with --kubeconfig")
 	}
 	return nil
+}
+
+// writeImage writes the image of the application, for a cluster of someone else's: `bed image >app.tar`.
+func writeImage(arguments []string) error {
+	if len(arguments) != 0 {
+		return fail(badUse, "image takes nothing, and writes to standard output")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	made, err := newLayer(os.TempDir())
+	if err != nil {
+		return err
+	}
+	defer made.close()
+	made.text("/etc/passwd", passwd)
+	made.copy(filepath.Join(filepath.Dir(self), "app"), "/app")
+	return made.image(os.Stdout, imageName("app"), appConfig)
 }

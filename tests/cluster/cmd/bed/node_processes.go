@@ -71,7 +71,7 @@ func (n *node) registry() nodeProcess {
 // start starts one of them in the node, and waits until it is up.
 func (n *node) start(process nodeProcess) error {
 	command := append([]string{n.bed.program(process.command[0])}, process.command[1:]...)
-	if err := n.bed.spawn(process.name, &Process{Command: command, Environment: n.environment(), Ready: process.ready}); err != nil {
+	if err := n.bed.spawn(process.name, &Process{Command: command, Environment: n.environment(), Ready: process.ready, Alone: process.name == "containerd"}); err != nil {
 		return err
 	}
 	return n.bed.awaitReady(process.name)

@@ -35,6 +35,8 @@ type Process struct {
 	Ready string `json:"ready,omitempty"`
 	// Directory is where it runs, if that matters.
 	Directory string `json:"directory,omitempty"`
+	// Alone is set where what it has started is to outlive it, as pods do containerd.
+	Alone bool `json:"alone,omitempty"`
 	// Folders has what it is to see in place of a folder of this machine: such a path, and the folder to be shown.
 	Folders map[string]string `json:"folders,omitempty"`
 }
@@ -117,14 +119,14 @@ func (b *Bed) environ(more map[string]string) []string {
 	return all
 }
 
-// stop ends a process and all of its session, first politely unless it is to be killed, and waits until they are gone.
+// stop ends a process and, unless it is alone, all of its session, first politely unless it is to be killed, and waits until they are gone.
 func (b *Bed) stop(process *Process, kill bool) error {
 	signal := syscall.SIGTERM
 	if kill {
 		signal = syscall.SIGKILL
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; {
-		left := b.session(process.Identity)
+		left := b.session(process)
 		if len(left) == 0 {
 			return nil
 		}
@@ -134,7 +136,7 @@ func (b *Bed) stop(process *Process, kill bool) error {
 			}
 		}
 		gone := func() error {
-			if len(b.session(process.Identity)) > 0 {
+			if len(b.session(process)) > 0 {
 				return errors.New("some still run")
 			}
 			return nil
@@ -151,11 +153,17 @@ func (b *Bed) stop(process *Process, kill bool) error {
 
 // session lists what runs of a process and of those that it has started. When the process itself has ended, only those count
 // that carry the mark of this bed: its number may have been used again for a session that is none of ours.
-func (b *Bed) session(of Identity) []Identity {
+func (b *Bed) session(of *Process) []Identity {
 	if of.PID <= 0 {
 		return nil
 	}
 	leader := of.alive()
+	if of.Alone {
+		if leader {
+			return []Identity{of.Identity}
+		}
+		return nil
+	}
 	var members []Identity
 	for _, each := range allProcesses() {
 		if each.session == of.PID && !each.zombie && (leader || b.marked(each.PID)) {
@@ -209,7 +217,7 @@ func (b *Bed) endAll() error {
 	for {
 		left := b.strays()
 		for _, process := range b.Processes {
-			left = append(left, b.session(process.Identity)...)
+			left = append(left, b.session(process)...)
 		}
 		if len(left) == 0 {
 			return nil
