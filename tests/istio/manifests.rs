@@ -4,6 +4,7 @@
 mod access;
 mod files;
 mod policy;
+mod traffic;
 mod tree;
 
 use crate::bed::Bed;
@@ -45,6 +46,7 @@ fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is() {
         assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -76,13 +76,20 @@ impl Tree {
         folder.to_str().unwrap().to_owned()
     }
 
-    /// A kustomization of `istio/`, all of it put into one namespace.
+    /// A kustomization of `istio/`, all of it put into one namespace. Its gateway is one that no proxy of the bed takes.
     pub(super) fn in_namespace(&self, kustomization: &str, namespace: &str) -> String {
         let name = format!("{}-in-{namespace}", kustomization.replace('/', "-"));
-        self.with(
-            &name,
-            &format!("namespace: {namespace}\nresources: [../istio/{kustomization}]\n"),
-        )
+        let lines = format!(
+            "\
+namespace: {namespace}
+resources: [../istio/{kustomization}]
+patches:
+  - target: {{ group: networking.istio.io, kind: Gateway }}
+    patch: |-
+      - {{ op: replace, path: /spec/selector, value: {{ istio: {namespace} }} }}
+"
+        );
+        self.with(&name, &lines)
     }
 
     /// What a kustomization makes, as YAML.

@@ -1,0 +1,195 @@
+//! Manifests under traffic: a gateway that takes them from istiod, and two backends that say which color they are.
+
+use super::tree::{Tree, objects};
+use super::{until, written};
+use crate::bed::Bed;
+use serde_json::{Value, json};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+use tempfile::TempDir;
+
+/// A bed of its own with one gateway, in whose namespace the manifests are put. Nothing of the bed's shop is left.
+struct Stage {
+    bed: Bed,
+    tree: Tree,
+    folder: TempDir,
+    gateway: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let bed = Bed::up(&["--proxies", "1"]);
+        let shop = [
+            "virtualservice,destinationrule,serviceentry,gateways.networking.istio.io",
+            "--all",
+        ];
+        bed.kubectl_says(&[&["delete", "-n", "shop"], &shop[..]].concat());
+        let (_, gateway) = bed.proxies().swap_remove(0);
+        let stage = Self {
+            bed,
+            tree: Tree::new(),
+            folder: tempfile::tempdir().unwrap(),
+            gateway,
+        };
+        // What a Service is where there are nodes: endpoints with the labels of their pods.
+        let port = |color: &str| {
+            let address = stage.bed.text(&format!("/backends/{color}"));
+            address.rsplit(':').next().unwrap().parse::<u16>().unwrap()
+        };
+        let endpoint = |color: &str| json!({ "address": "127.0.0.1", "labels": { "version": color }, "ports": { "http": port(color) } });
+        stage.bed.apply(
+            &json!({
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "ServiceEntry",
+                "metadata": { "name": "pods", "namespace": "shop" },
+                "spec": {
+                    "hosts": ["shop.shop.svc.cluster.local"],
+                    "location": "MESH_INTERNAL",
+                    "resolution": "STATIC",
+                    "ports": [{ "number": 80, "name": "http", "protocol": "HTTP" }],
+                    "endpoints": [endpoint("blue"), endpoint("green")],
+                },
+            }),
+            &[],
+        );
+        stage
+    }
+
+    /// Applies routes of `istio/`: unchanged but for the namespace and port of the gateway.
+    fn routes(&self, kustomization: &str) {
+        let port: u16 = self.gateway.rsplit(':').next().unwrap().parse().unwrap();
+        let mut all = objects(&self.tree.rendered(kustomization));
+        for object in &mut all {
+            object["metadata"]["namespace"] = "shop".into();
+            match object["kind"].as_str().unwrap() {
+                "Gateway" => {
+                    object["spec"]["servers"][0]["bind"] = "127.0.0.1".into();
+                    object["spec"]["servers"][0]["port"]["number"] = port.into();
+                }
+                "VirtualService" => object["spec"]["gateways"] = json!(["shop/shop"]),
+                "EnvoyFilter" => {
+                    let vhost = format!("shop.example.com:{port}");
+                    object["spec"]["configPatches"][0]["match"]["routeConfiguration"]["vhost"]["name"] =
+                        vhost.into();
+                }
+                _ => {}
+            }
+        }
+        self.apply(&all);
+    }
+
+    /// Applies a plugin of `istio/` with the module of this checkout.
+    fn plugin(&self, kustomization: &str) {
+        let mut all = objects(&self.tree.rendered(kustomization));
+        for object in &mut all {
+            object["metadata"]["namespace"] = "shop".into();
+            let module = format!(
+                "file://{}",
+                cutover_tests::module().canonicalize().unwrap().display()
+            );
+            for url in ["/spec/url", "/spec/wasm/url"] {
+                if let Some(url) = object.pointer_mut(url) {
+                    *url = module.as_str().into();
+                }
+            }
+        }
+        self.apply(&all);
+    }
+
+    fn apply(&self, items: &[Value]) {
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+        let file = written(&self.folder, "all.json", &list.to_string());
+        self.bed
+            .kubectl_says(&["apply", "--server-side", "--force-conflicts", "-f", &file]);
+    }
+
+    fn flip(&self, kind: &str, color: &str, generation: u64) {
+        let switch = json!({ "active": color, "generation": generation });
+        let wasm = json!({ "pluginConfig": { "services": { "shop": switch } } });
+        let spec = if kind == "wasmplugin" {
+            wasm
+        } else {
+            json!({ "wasm": wasm })
+        };
+        let patch = json!({ "spec": spec }).to_string();
+        self.bed.kubectl_says(&[
+            "patch",
+            "-n",
+            "shop",
+            kind,
+            "cutover",
+            "--type=merge",
+            "-p",
+            &patch,
+        ]);
+    }
+
+    /// Color and decision of an answer; nothing when there is no good answer.
+    fn ask(&self, headers: &str) -> Option<(String, String)> {
+        let mut connection = TcpStream::connect(&self.gateway).ok()?;
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: shop.example.com\r\nconnection: close\r\n{headers}\r\n"
+        );
+        connection.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        let header = |name: &str| {
+            let line = answer.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        let good = answer.starts_with("HTTP/1.1 200");
+        good.then(|| (header("x-backend-color:"), header("x-backend-decision:")))
+    }
+
+    /// Waits for an answer of a color with a decision that begins so; without one for an undecided answer.
+    #[track_caller]
+    fn shows(&self, color: &str, decision: &str) {
+        until(&format!("{color} by {decision:?}"), || {
+            self.ask("").is_some_and(|(shown, decided)| {
+                shown == color
+                    && decided.starts_with(decision)
+                    && decided.is_empty() == decision.is_empty()
+            })
+        });
+    }
+}
+
+#[test]
+fn a_gateway_is_switched_by_either_kind_and_by_either_form_of_routes() {
+    let stage = Stage::new();
+    // A proxy keeps the newest switch that it saw of a plugin, by the plugin's name: deleted and created again with an
+    // older one, as in the second round here, the plugin goes on where it was.
+    for (routes, place, [first, green, blue]) in [
+        ("routes/subsets", "ingress-gateway", [1, 2, 3]),
+        ("routes/cluster-header", "cluster-header", [3, 4, 5]),
+    ] {
+        stage.routes(routes);
+        for kind in ["wasmplugin", "trafficextension"] {
+            stage.shows("blue", "");
+            stage.plugin(&format!("overlays/{place}/{kind}"));
+            stage.shows("blue", &format!("blue;g={first};"));
+            stage.flip(kind, "green", green);
+            stage.shows("green", &format!("green;g={green};"));
+
+            // What a client says about routes is removed.
+            let named = "outbound|80|blue|shop.shop.svc.cluster.local";
+            let asked = format!("x-cutover-color: blue\r\nx-cutover-cluster: {named}\r\n");
+            assert_eq!(stage.ask(&asked).unwrap().0, "green", "{place} {kind}");
+            stage.flip(kind, "blue", blue);
+            stage.shows("blue", &format!("blue;g={blue};"));
+            stage
+                .bed
+                .kubectl_says(&["delete", "-n", "shop", kind, "cutover"]);
+        }
+        // The filter is gone: one color for everybody, and a client cannot name any other cluster.
+        stage.shows("blue", "");
+        let any = stage.ask("x-cutover-cluster: BlackHoleCluster\r\n");
+        assert_eq!(any.unwrap().0, "blue", "{routes}");
+        if routes.ends_with("subsets") {
+            let left = ["delete", "-n", "shop", "virtualservice", "shop"];
+            stage.bed.kubectl_says(&left);
+        }
+    }
+}
