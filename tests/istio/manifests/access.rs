@@ -119,22 +119,18 @@ fn viewers_read_plugins_and_the_journal_and_nothing_else() {
 #[test]
 fn probers_find_proxies_and_reach_them() {
     let stage = Stage::new();
-    stage.check(&["get", "pod", "proxy"], &[Alice]);
     stage.check(&["get", "pods"], &[Alice]);
-    stage.check(
-        &[
-            "get",
-            "--raw",
-            &stage.path("/api/v1", "pods?watch=true&timeoutSeconds=1"),
-        ],
-        &[Alice],
-    );
-    for resource in ["services", "gateways.gateway.networking.k8s.io"] {
-        stage.check(&["get", resource], &[Alice]);
-    }
+    let watch = stage.path("/api/v1", "pods?watch=true&timeoutSeconds=1");
+    stage.check(&["get", "--raw", &watch], &[Alice]);
+    stage.check(&["get", "pod", "proxy"], &[]);
     stage.check(&["get", "service", "shop"], &[Alice]);
-    let nothing = written(&stage.folder, "nothing", "");
+    stage.check(&["get", "services"], &[]);
+    stage.check(&["get", "namespace", &stage.namespace], &[Alice]);
+    stage.check(&["get", "namespace", "shop"], &[]);
+    stage.check(&["get", "serviceentry", "shop"], &[Alice]);
     let forward = stage.path("/api/v1", "pods/proxy/portforward?ports=15000");
+    stage.check(&["get", "--raw", &forward], &[Alice]);
+    let nothing = written(&stage.folder, "nothing", "");
     stage.check(&["create", "--raw", &forward, "-f", &nothing], &[Alice]);
     let exec = stage.path("/api/v1", "pods/proxy/exec?command=sh");
     stage.check(&["create", "--raw", &exec, "-f", &nothing], &[]);
@@ -266,10 +262,10 @@ fn every_rule_of_the_roles_is_one_that_these_tests_try() {
     insta::assert_snapshot!(rules, @r"
     viewer: wasmplugins trafficextensions: get list watch
     viewer: configmaps cutover.cutover-journal: get
-    prober: pods: get list watch
-    prober: pods/portforward: create
-    prober: services: get list watch
-    prober: gateways: get list watch
+    prober: pods: list watch
+    prober: pods/portforward: get create
+    prober: services namespaces: get
+    prober: serviceentries: get
     flipper: wasmplugins trafficextensions cutover: get patch
     flipper: events: create
     flipper: configmaps cutover.cutover-journal: get update patch
