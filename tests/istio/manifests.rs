@@ -2,6 +2,7 @@
 //! its policy refuses.
 
 mod access;
+mod chart;
 mod files;
 mod policy;
 mod traffic;
