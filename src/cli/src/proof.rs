@@ -2,7 +2,7 @@
 
 use crate::{failure::Exit, table::table};
 use cutover_checker::{Certificate, FlipSummary, Latency, Verdict};
-use cutover_history::Color;
+use cutover_history::{Color, Scope};
 use std::cmp::Reverse;
 use std::{fmt::Write as _, path::Path};
 
@@ -41,8 +41,17 @@ pub(crate) fn in_words(certificate: &Certificate) -> String {
     if !certificate.figures.flips.is_empty() {
         text += &table(&flips(certificate));
         text += &over_all(&certificate.figures.flips);
-        text += "Times in ms. SHOWN, FIRST NEW, LAST OLD count from the push; latency is p50/p99/p99.9,\n\
-                 from when a request was wanted.\n\n";
+        text += match certificate.header.scope {
+            Scope::Proxy => {
+                "Times in ms. SHOWN, FIRST NEW, LAST OLD count from the push; latency is p50/p99/p99.9,\n\
+                 from when a request was wanted.\n\n"
+            }
+            Scope::Fleet => {
+                "Times in ms. SHOWN, FIRST NEW, LAST PROXY, LAST OLD count from the push; MIXED is how long\n\
+                 both colors certainly, and at most, were served; latency is p50/p99/p99.9, from when a request\n\
+                 was wanted.\n\n"
+            }
+        };
     }
     let total = certificate.figures.total();
     let excused = match total.excused {
@@ -79,7 +88,7 @@ pub(crate) fn in_words(certificate: &Certificate) -> String {
 }
 
 fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
-    let head = [
+    let mut head = vec![
         "FLIP",
         "PROXY",
         "TO",
@@ -93,7 +102,11 @@ fn flips(certificate: &Certificate) -> Vec<Vec<String>> {
         "DURING",
         "AFTER",
     ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    if certificate.header.scope == Scope::Fleet {
+        head.splice(6..6, ["LAST PROXY"]);
+        head.splice(8..8, ["MIXED"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
     let mut shown: Vec<_> = certificate.figures.flips.iter().collect();
     if shown.len() > MOST_ROWS {
         shown.sort_by_key(|f| Reverse((f.stale, f.errors, f.last_old_ns, f.acknowledged_ns)));
@@ -148,7 +161,7 @@ fn row(flip: &FlipSummary, certificate: &Certificate) -> Vec<String> {
     let proxy = flip
         .proxy
         .and_then(|index| certificate.header.proxies.get(index as usize));
-    vec![
+    let mut row = vec![
         flip.flip.map_or_else(dash, |number| number.to_string()),
         proxy.map_or_else(|| "all".to_owned(), |proxy| proxy.name.clone()),
         match flip.color {
@@ -168,7 +181,22 @@ fn row(flip: &FlipSummary, certificate: &Certificate) -> Vec<String> {
         latency(flip.before),
         latency(flip.during),
         latency(flip.after),
-    ]
+    ];
+    if certificate.header.scope == Scope::Fleet {
+        row.splice(6..6, [flip.last_proxy_ns.map_or_else(dash, milliseconds)]);
+        row.splice(8..8, [mixed(flip)]);
+    }
+    row
+}
+
+/// The mixed window: what is certain of it, and what is possible.
+fn mixed(flip: &FlipSummary) -> String {
+    match (flip.mixed_ns, flip.mixed_at_most_ns) {
+        (Some(certain), Some(possible)) => {
+            format!("{}..{}", milliseconds(certain), milliseconds(possible))
+        }
+        _ => "-".to_owned(),
+    }
 }
 
 fn latency(latency: Option<Latency>) -> String {

@@ -95,7 +95,7 @@ pub(super) async fn look_at_one(
     Ok((outlook.state(), text))
 }
 
-async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, FlipError> {
+pub(super) async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, FlipError> {
     let mut outlooks = plan(target, request).await?;
     if outlooks.len() > 1 {
         let known = outlooks.into_iter().map(|outlook| outlook.service);

@@ -1,20 +1,23 @@
 //! `cutover verify`: a whole run against real Envoys, and a certificate of what it showed.
 
+mod bar;
+mod fleet;
+
 use super::check::as_json;
 use crate::{
     args::duration,
     envoy,
     failure::Failure,
     module::module,
-    output::{Events, Report, say},
+    output::{Events, Report},
     picture, proof,
 };
+use bar::{Bar, stop_on_signal};
 use clap::{Args, ValueEnum};
 use cutover_checker::Certificate;
-use cutover_harness::{CancellationToken, Phase, Plan, Progress, RunError, Snapshot, Summary};
+use cutover_harness::{Plan, RunError, Summary};
 use cutover_history::{Reader, Scope};
 use cutover_report::Judged;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -24,10 +27,8 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     io::BufReader,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLE: &str = "\
 Example:
@@ -35,10 +36,12 @@ Example:
   cutover verify --flips 100 --proxies 1 --workers 4 --no-weather --out run
   cutover verify --seed 7 --rate 3000
   cutover verify --wasm target/cutover.wasm --envoy /usr/local/bin/envoy -o json
+  cutover verify --url http://10.0.0.7:8080 --url http://10.0.0.8:8080 --yes
 
 It starts Envoys and two applications on loopback, makes load of six kinds, flips back and forth, \
 and brings weather between the flips: stale, conflicting, torn and bad configurations, Envoys \
-killed, paused and starved. The history and the certificate can be judged again with `cutover \
+killed, paused and starved. With --url it starts nothing: it asks proxies that are there already, \
+and flips the target back and forth; one order of generations is claimed over all of them. The history and the certificate can be judged again with `cutover \
 check`. Ctrl-C ends a run in order, and what there is by then is judged; the verdict is \
 inconclusive then.
 
@@ -48,7 +51,7 @@ Exit codes: 0 holds, 1 violated, 2 bad use, 3 inconclusive, interrupted, or no E
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Verify {
-    /// Envoys
+    /// Envoys to start
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     proxies: u32,
     /// Worker threads of each Envoy
@@ -60,19 +63,21 @@ pub(crate) struct Verify {
     /// Flips, alternately to green and to blue
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     flips: u32,
-    /// Mean time between two flips
+    /// Mean time between two flips; with --url at least three windows
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pause: Duration,
-    /// Requests a second, half of them HTTP/1.1, half HTTP/2; a few streams of each kind besides
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: u32,
+    /// Requests a second in all [default: 1000, half of them HTTP/1.1, half HTTP/2, and a few streams
+    /// of each kind besides; with --url 200 to each, and nothing else]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
     /// Makes every random choice of a run again; one is drawn and shown if none is given
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// No weather between the flips
     #[arg(long)]
     no_weather: bool,
-    /// Whether one order of generations is claimed for each Envoy by itself, or for all together
+    /// Whether one order of generations is claimed for each Envoy by itself, or for all together, as
+    /// always with --url
     #[arg(long, value_enum, default_value_t = ScopeArg::Proxy)]
     scope: ScopeArg,
     /// The largest mixed window that the run claims it would have seen
@@ -94,6 +99,8 @@ pub(crate) struct Verify {
     /// Draw the run: one page, report.html, in this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    fleet: fleet::OfFleet,
 }
 
 /// Over what one order of generations is claimed.
@@ -105,19 +112,15 @@ enum ScopeArg {
 
 impl Verify {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
+        if self.fleet.is_there() {
+            return fleet::run(&self, events).await;
+        }
         let envoy = envoy::find(self.envoy.as_deref())?;
         let module = module(self.wasm.as_deref())?;
         let seed = self
             .seed
             .unwrap_or_else(|| RandomState::new().hash_one(()) % 1_000_000);
-        let cannot = |what: &Path, error: &dyn std::fmt::Display| {
-            Failure::environment(format!("{} cannot be written: {error}", what.display()))
-                .hint("--out DIR names another folder")
-        };
-        fs::create_dir_all(&self.out).map_err(|error| cannot(&self.out, &error))?;
-        if let Some(report) = &self.report {
-            picture::folder(report)?;
-        }
+        self.folders()?;
         let folder = tempfile::tempdir().map_err(|error| cannot(&env::temp_dir(), &error))?;
         let file = folder.path().join("cutover.wasm");
         fs::write(&file, &module).map_err(|error| cannot(&file, &error))?;
@@ -125,7 +128,7 @@ impl Verify {
         let plan = self.plan(envoy, file, &history, seed);
 
         events.emit("started", json!({ "seed": seed, "flips": self.flips }), "");
-        let bar = Bar::new(self.flips, seed, events);
+        let bar = Bar::new(self.flips, format!("seed {seed}"), events);
         let signals = tokio::spawn(stop_on_signal(plan.stop.clone(), bar.shown.clone()));
         let outcome = cutover_harness::run(&plan, &bar).await;
         signals.abort();
@@ -136,15 +139,26 @@ impl Verify {
             events.emit("trouble", details, &format!("note: {trouble}"));
         }
         let judged = certify(&history)?;
-        let certificate = &judged.certificate;
+        let (path, page) = self.keep(&judged, &history)?;
+        Ok(self.report(&judged.certificate, &summary, &path, page.as_deref(), seed))
+    }
+
+    /// Makes the folders, before any work is done that would be lost without them.
+    fn folders(&self) -> Result<(), Failure> {
+        fs::create_dir_all(&self.out).map_err(|error| cannot(&self.out, &error))?;
+        match &self.report {
+            Some(report) => picture::folder(report),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the certificate and draws the picture that was asked for; gives their paths.
+    fn keep(&self, judged: &Judged, history: &Path) -> Result<(PathBuf, Option<PathBuf>), Failure> {
         let path = self.out.join("certificate.json");
-        fs::write(&path, format!("{:#}\n", as_json(certificate)))
+        fs::write(&path, format!("{:#}\n", as_json(&judged.certificate)))
             .map_err(|error| cannot(&path, &error))?;
-        let page = match &self.report {
-            Some(folder) => Some(picture::draw(&judged, &history, folder)?),
-            None => None,
-        };
-        Ok(self.report(certificate, &summary, &path, page.as_deref(), seed))
+        let draw = |folder: &PathBuf| picture::draw(judged, history, folder);
+        Ok((path, self.report.as_ref().map(draw).transpose()?))
     }
 
     fn plan(&self, envoy: PathBuf, module: PathBuf, history: &Path, seed: u64) -> Plan {
@@ -162,10 +176,11 @@ impl Verify {
             ScopeArg::Proxy => Scope::Proxy,
             ScopeArg::Fleet => Scope::Fleet,
         };
+        let per_second = self.rate.unwrap_or(1000);
         for rate in [&mut plan.load.h1, &mut plan.load.h2] {
-            rate.per_second = f64::from(self.rate) / 2.0;
+            rate.per_second = f64::from(per_second) / 2.0;
             // A client of HTTP/1.1 has one request in flight: enough of them for the rate.
-            rate.clients = rate.clients.max(self.rate / 100);
+            rate.clients = rate.clients.max(per_second / 100);
         }
         plan
     }
@@ -232,6 +247,11 @@ impl Verify {
     }
 }
 
+fn cannot(what: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::environment(format!("{} cannot be written: {error}", what.display()))
+        .hint("--out DIR names another folder")
+}
+
 /// Resident memory of each Envoy in bytes, when its first flip had come and at the end.
 fn memory(summary: &Summary) -> BTreeMap<u32, [u64; 2]> {
     let mut memory = BTreeMap::new();
@@ -275,66 +295,4 @@ fn command(drawn_seed: Option<u64>) -> String {
         command.extend(["--seed".to_owned(), seed.to_string()]);
     }
     command.join(" ")
-}
-
-async fn stop_on_signal(stop: CancellationToken, bar: ProgressBar) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    bar.suspend(|| say("stopping; what there is will be judged"));
-    stop.cancel();
-}
-
-/// Shows a run on standard error; indicatif hides it where that is no terminal.
-struct Bar {
-    shown: ProgressBar,
-    events: Events,
-    /// The flips of which an event told.
-    told: AtomicU32,
-}
-
-impl Bar {
-    fn new(flips: u32, seed: u64, events: &Events) -> Self {
-        let bar = ProgressBar::new(u64::from(flips));
-        let template = "{spinner} {bar:30} flip {pos}/{len}  {msg}  {elapsed}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_message(format!("seed {seed}"));
-        Self {
-            shown: bar,
-            events: events.clone(),
-            told: AtomicU32::new(0),
-        }
-    }
-}
-
-impl Progress for Bar {
-    fn show(&self, now: &Snapshot) {
-        let phase = match now.phase {
-            Phase::Starting => "starting",
-            Phase::Load => "load",
-            Phase::Weather => "weather",
-            Phase::Flip => "flip",
-            Phase::Finishing => "finishing",
-        };
-        if self.told.swap(now.flips, Ordering::Relaxed) != now.flips {
-            let details =
-                json!({ "flips": now.flips, "requests": now.requests, "failed": now.failed });
-            self.events.emit("flipped", details, "");
-        }
-        self.shown.set_position(u64::from(now.flips));
-        self.shown.set_message(format!(
-            "{phase}, {} requests, {} failed",
-            now.requests, now.failed
-        ));
-        self.shown.tick();
-    }
 }

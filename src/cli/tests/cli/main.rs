@@ -21,6 +21,7 @@ mod preview;
 mod question;
 mod race;
 mod real_envoy;
+mod real_fleet;
 mod real_gates;
 mod reference;
 mod status;
