@@ -28,18 +28,28 @@ type nodeImage struct {
 	fill   func(*layer)
 }
 
-func (n *node) images() []nodeImage {
-	own := func(l *layer) { l.copy(n.bed.own("app"), "/app") }
-	path := []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin"}
+// imagePath is where Istio's programs look for others.
+var imagePath = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin"}
+
+// firstImages are what the first pod, istiod, is made of; "pause" holds the namespaces of each pod.
+func (n *node) firstImages() []nodeImage {
 	return []nodeImage{
-		{"pause", imageConfig{Entrypoint: []string{"/app", "pause"}}, own},
-		{"app", appConfig, own},
-		{"pilot", imageConfig{User: "1337:1337", Env: path, Entrypoint: []string{"/usr/local/bin/pilot-discovery"}}, func(l *layer) {
+		{"pause", imageConfig{Entrypoint: []string{"/app", "pause"}}, n.fillApp},
+		{"pilot", imageConfig{User: "1337:1337", Env: imagePath, Entrypoint: []string{"/usr/local/bin/pilot-discovery"}}, func(l *layer) {
 			l.copy(n.bed.program("pilot-discovery"), "/usr/local/bin/pilot-discovery")
 		}},
-		{"proxyv2", imageConfig{Env: path, Entrypoint: []string{"/usr/local/bin/pilot-agent"}}, n.fillProxy},
 	}
 }
+
+// otherImages are what all further pods are made of.
+func (n *node) otherImages() []nodeImage {
+	return []nodeImage{
+		{"app", appConfig, n.fillApp},
+		{"proxyv2", imageConfig{Env: imagePath, Entrypoint: []string{"/usr/local/bin/pilot-agent"}}, n.fillProxy},
+	}
+}
+
+func (n *node) fillApp(l *layer) { l.copy(n.bed.own("app"), "/app") }
 
 // fillProxy has the agent, Envoy, and iptables for the container that redirects a pod's traffic.
 func (n *node) fillProxy(l *layer) {

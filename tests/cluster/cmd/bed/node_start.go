@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,21 +20,22 @@ func (n *node) startAll() error {
 		return err
 	}
 	var manifests []byte
-	say("starting the control plane, and making images of Envoy, Istio and the application")
-	if err := together(
+	say("starting the control plane and containerd")
+	if err := n.together(
 		n.startControlPlane,
 		n.startRuntime,
 		func() (err error) { manifests, err = n.istioManifests(); return err },
 	); err != nil {
 		return err
 	}
-	say("starting kubelet and Istio")
-	if err := together(
+	say("starting kubelet and Istio, and making images of Envoy and the application")
+	if err := n.together(
 		func() error { return n.start(n.kubelet()) },
 		func() error { return n.start(n.kubeProxy()) },
 		func() error { return n.start(n.coreDNS()) },
 		func() error { return n.start(n.registry()) },
 		func() error { return n.install(manifests) },
+		func() error { return n.loadAll(n.otherImages()) },
 	); err != nil {
 		return err
 	}
@@ -43,24 +45,28 @@ func (n *node) startAll() error {
 
 func (n *node) startControlPlane() error {
 	// The API server waits for etcd by itself; what needs the API server does not.
-	if err := together(
+	if err := n.together(
 		func() error { return n.start(n.etcd()) },
 		func() error { return n.start(n.apiServer()) },
 	); err != nil {
 		return err
 	}
-	return together(
+	return n.together(
 		func() error { return n.start(n.controllerManager()) },
 		func() error { return n.start(n.scheduler()) },
 	)
 }
 
-// startRuntime starts containerd and gives it the images.
+// startRuntime starts containerd and gives it the images that istiod needs.
 func (n *node) startRuntime() error {
 	if err := n.start(n.containerd()); err != nil {
 		return err
 	}
-	for _, image := range n.images() {
+	return n.loadAll(n.firstImages())
+}
+
+func (n *node) loadAll(images []nodeImage) error {
+	for _, image := range images {
 		if err := n.load(image); err != nil {
 			return err
 		}
@@ -90,7 +96,7 @@ func (n *node) install(manifests []byte) error {
 	if err := n.bed.kubectl(nil, "create", "namespace", "istio-system"); err != nil {
 		return err
 	}
-	if err := together(
+	if err := n.together(
 		func() error { return n.bed.apply(manifests) },
 		func() error {
 			return n.bed.kubectl(nil, "apply", "--server-side", "--field-manager=bed", "-f", filepath.Join(n.crds, "crds", "gateway-api"))
@@ -100,32 +106,56 @@ func (n *node) install(manifests []byte) error {
 	}
 	say("waiting for istiod")
 	limit := "--timeout=" + patience.String()
-	return together(
+	return n.together(
 		func() error {
-			return n.bed.kubectl(nil, "--namespace=istio-system", "rollout", "status", "deployment/istiod", limit)
+			err := n.bed.kubectl(nil, "--namespace=istio-system", "rollout", "status", "deployment/istiod", limit)
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, n.warnings())
+			}
+			return nil
 		},
 		func() error {
 			return n.bed.kubectl(nil, "wait", "mutatingwebhookconfiguration/istio-sidecar-injector", "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", limit)
 		},
 		func() error {
-			// Istiod makes the class once it sees the Gateway API, and `kubectl wait` does not wait for what is not there.
-			return await(patience, func() error {
-				return n.bed.kubectl(nil, "wait", "gatewayclass/istio", "--for=condition=Accepted", limit)
-			})
+			// Istiod makes the class once it sees the Gateway API.
+			if err := n.bed.kubectl(nil, "wait", "gatewayclass/istio", "--for=create", limit); err != nil {
+				return err
+			}
+			return n.bed.kubectl(nil, "wait", "gatewayclass/istio", "--for=condition=Accepted", limit)
 		},
 	)
 }
 
-// together does all of it at once, and returns the first error without waiting for the rest.
-func together(tasks ...func() error) error {
+// warnings is what the cluster complains of.
+func (n *node) warnings() string {
+	text, err := asked(n.bed.program("kubectl"), n.bed.Kubeconfig, "get", "events", "--all-namespaces", "--field-selector=type=Warning",
+		"--output=custom-columns=OBJECT:.involvedObject.name,MESSAGE:.message", "--no-headers")
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// together does all of it at once. With the first error it gives up: the processes are ended, and so all that waits for them ends soon.
+func (n *node) together(tasks ...func() error) error {
 	results := make(chan error, len(tasks))
 	for _, task := range tasks {
 		go func() { results <- task() }()
 	}
+	var first error
 	for range tasks {
-		if err := <-results; err != nil {
-			return err
+		if err := <-results; err != nil && first == nil {
+			first = errors.Join(err, n.bed.giveUp())
 		}
 	}
-	return nil
+	return first
+}
+
+// giveUp ends all processes of a bed that does not come up; no more are started.
+func (b *Bed) giveUp() error {
+	b.saving.Lock()
+	b.ending = true
+	b.saving.Unlock()
+	return b.endAll()
 }

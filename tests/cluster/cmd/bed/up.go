@@ -29,11 +29,8 @@ func (b *Bed) bringUp(start func() error, undo func() error) error {
 			return b.save()
 		}
 	case <-ending:
-		b.saving.Lock()
-		b.ending = true
-		b.saving.Unlock()
 		// What it waits for ends, and so does it.
-		if err := b.endAll(); err != nil {
+		if err := b.giveUp(); err != nil {
 			return err
 		}
 		<-done
