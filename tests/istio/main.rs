@@ -2,6 +2,7 @@
 //! `scripts/test istio` starts the bed (`scripts/istio-up`), runs this, and ends it.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot be made has to stop"

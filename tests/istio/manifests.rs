@@ -2,6 +2,7 @@
 //! its policy refuses.
 
 mod access;
+mod ask;
 mod chart;
 mod files;
 mod policy;
@@ -9,23 +10,7 @@ mod traffic;
 mod tree;
 
 use crate::bed::Bed;
-use std::{
-    fs,
-    process::Output,
-    sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
-};
-
-/// What kubectl showed, or what it was refused with.
-type Answer = Result<String, String>;
-
-fn answer(output: &Output) -> Answer {
-    let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(text(&output.stderr)),
-    }
-}
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A name for a namespace that no other test has. (It stays: the control plane of the bed has nobody who would end it.)
 fn fresh_name() -> String {
@@ -39,21 +24,4 @@ fn fresh_namespace(bed: &Bed) -> String {
     let name = fresh_name();
     bed.kubectl_says(&["create", "namespace", &name]);
     name
-}
-
-/// Waits until something is so, for at most 30 seconds.
-#[track_caller]
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is() {
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A file of the test's own, for kubectl to read.
-fn written(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
-    let path = folder.path().join(name);
-    fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
 }

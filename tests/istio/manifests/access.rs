@@ -1,8 +1,12 @@
 //! The roles of `istio/access`, tried: what each lets through, and what not.
 
 use super::tree::Tree;
-use super::{Answer, answer, fresh_namespace, until, written};
+use super::{
+    ask::{Answer, answer, until, written},
+    fresh_namespace,
+};
 use crate::bed::Bed;
+use std::fmt::Write as _;
 use tempfile::TempDir;
 
 /// A namespace with a plugin called `cutover` and another one, the roles, a pod that nobody starts and a secret.
@@ -237,7 +241,7 @@ fn a_journal_that_was_written_outlives_the_next_apply_of_the_manifests() {
 
 #[test]
 fn every_rule_of_the_roles_is_one_that_these_tests_try() {
-    let mut rules = String::new();
+    let mut all = String::new();
     let roles = ["viewer", "prober", "flipper"];
     for role in roles {
         let path = cutover_tests::root().join(format!("istio/access/{role}.yaml"));
@@ -256,10 +260,10 @@ fn every_rule_of_the_roles_is_one_that_these_tests_try() {
             } else {
                 format!(" {names}")
             };
-            rules += &format!("{role}: {of}{names}: {may}\n");
+            writeln!(all, "{role}: {of}{names}: {may}").unwrap();
         }
     }
-    insta::assert_snapshot!(rules, @r"
+    insta::assert_snapshot!(all, @r"
     viewer: wasmplugins trafficextensions: get list watch
     viewer: configmaps cutover.cutover-journal: get
     prober: pods: list watch

@@ -1,7 +1,10 @@
 //! The Helm chart: the same as the kustomizations, and an upgrade that moves no traffic.
 
 use super::tree::{Tree, objects};
-use super::{Answer, answer, fresh_namespace, written};
+use super::{
+    ask::{Answer, answer, written},
+    fresh_namespace,
+};
 use crate::bed::Bed;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, process::Command};

@@ -1,14 +1,18 @@
 //! Every file, as it stands.
 
 use super::tree::{Tree, objects};
-use super::{answer, fresh_namespace, written};
+use super::{
+    ask::{answer, written},
+    fresh_namespace,
+};
 use crate::bed::Bed;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command};
 
 /// What each component is tried with.
-const COMPONENTS: [(&str, &str); 3] = [
+const COMPONENTS: [(&str, &str); 4] = [
     ("components/module-volume", "client.yaml"),
+    ("components/module-volume-gateway", "../istio/routes/colors"),
     (
         "components/preview-signed",
         "../istio/overlays/ingress-gateway/wasmplugin",

@@ -1,7 +1,10 @@
 //! The policy of `istio/policy`, tried: each of its rules in both kinds, with what is let through beside it.
 
 use super::tree::{Tree, objects};
-use super::{Answer, answer, fresh_name, until, written};
+use super::{
+    ask::{Answer, answer, until, written},
+    fresh_name,
+};
 use crate::bed::Bed;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
@@ -231,7 +234,9 @@ impl Stage {
 
 /// A change of the service shop.
 fn shop(change: Value) -> Value {
-    json!({ "services": { "shop": change } })
+    let mut config = json!({ "services": {} });
+    config["services"]["shop"] = change;
+    config
 }
 
 #[test]

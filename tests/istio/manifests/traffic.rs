@@ -1,13 +1,9 @@
 //! Manifests under traffic: a gateway that takes them from istiod, and two backends that say which color they are.
 
+use super::ask::{color_of, shows, written};
 use super::tree::{Tree, objects};
-use super::{until, written};
 use crate::bed::Bed;
 use serde_json::{Value, json};
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
 use tempfile::TempDir;
 
 /// A bed of its own with one gateway, in whose namespace the manifests are put. Nothing of the bed's shop is left.
@@ -126,33 +122,14 @@ impl Stage {
         ]);
     }
 
-    /// Color and decision of an answer; nothing when there is no good answer.
-    fn ask(&self, headers: &str) -> Option<(String, String)> {
-        let mut connection = TcpStream::connect(&self.gateway).ok()?;
-        let request = format!(
-            "GET / HTTP/1.1\r\nhost: shop.example.com\r\nconnection: close\r\n{headers}\r\n"
-        );
-        connection.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).ok()?;
-        let header = |name: &str| {
-            let line = answer.lines().find_map(|line| line.strip_prefix(name));
-            line.unwrap_or_default().trim().to_owned()
-        };
-        let good = answer.starts_with("HTTP/1.1 200");
-        good.then(|| (header("x-backend-color:"), header("x-backend-decision:")))
-    }
-
-    /// Waits for an answer of a color with a decision that begins so; without one for an undecided answer.
     #[track_caller]
     fn shows(&self, color: &str, decision: &str) {
-        until(&format!("{color} by {decision:?}"), || {
-            self.ask("").is_some_and(|(shown, decided)| {
-                shown == color
-                    && decided.starts_with(decision)
-                    && decided.is_empty() == decision.is_empty()
-            })
-        });
+        shows(&self.gateway, color, decision);
+    }
+
+    /// The color of an answer to a request with these headers.
+    fn color(&self, headers: &str) -> String {
+        color_of(&self.gateway, headers).unwrap().0
     }
 }
 
@@ -176,7 +153,7 @@ fn a_gateway_is_switched_by_either_kind_and_by_either_form_of_routes() {
             // What a client says about routes is removed.
             let named = "outbound|80|blue|shop.shop.svc.cluster.local";
             let asked = format!("x-cutover-color: blue\r\nx-cutover-cluster: {named}\r\n");
-            assert_eq!(stage.ask(&asked).unwrap().0, "green", "{place} {kind}");
+            assert_eq!(stage.color(&asked), "green", "{place} {kind}");
             stage.flip(kind, "blue", blue);
             stage.shows("blue", &format!("blue;g={blue};"));
             stage
@@ -185,8 +162,8 @@ fn a_gateway_is_switched_by_either_kind_and_by_either_form_of_routes() {
         }
         // The filter is gone: one color for everybody, and a client cannot name any other cluster.
         stage.shows("blue", "");
-        let any = stage.ask("x-cutover-cluster: BlackHoleCluster\r\n");
-        assert_eq!(any.unwrap().0, "blue", "{routes}");
+        let any = stage.color("x-cutover-cluster: BlackHoleCluster\r\n");
+        assert_eq!(any, "blue", "{routes}");
         if routes.ends_with("subsets") {
             let left = ["delete", "-n", "shop", "virtualservice", "shop"];
             stage.bed.kubectl_says(&left);

@@ -1,6 +1,6 @@
 //! A copy of `istio/`, in which a test may put a kustomization of its own beside the others.
 
-use super::answer;
+use super::ask::answer;
 use crate::bed::Bed;
 use std::{
     fs,
@@ -10,12 +10,12 @@ use std::{
 use tempfile::TempDir;
 
 /// The copy. The module is where the air-gapped variant wants it.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     folder: TempDir,
 }
 
 impl Tree {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let from = cutover_tests::root().join("istio");
         for path in cutover_tests::files_below(&from) {
@@ -35,17 +35,17 @@ impl Tree {
     }
 
     /// Where `istio/` is.
-    pub(super) fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("istio")
     }
 
     /// All folders with a kustomization that stands for itself, from `istio/`: not the components.
-    pub(super) fn kustomizations(&self) -> Vec<String> {
+    pub(crate) fn kustomizations(&self) -> Vec<String> {
         self.folders_with("kustomization.yaml", "kind: Kustomization")
     }
 
     /// All components: they change what another kustomization has.
-    pub(super) fn components(&self) -> Vec<String> {
+    pub(crate) fn components(&self) -> Vec<String> {
         self.folders_with("kustomization.yaml", "kind: Component")
     }
 
@@ -68,7 +68,7 @@ impl Tree {
     }
 
     /// A kustomization of the test, beside `istio/`, so that it names it as `../istio/…`.
-    pub(super) fn with(&self, name: &str, lines: &str) -> String {
+    pub(crate) fn with(&self, name: &str, lines: &str) -> String {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).unwrap();
         let head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// A kustomization of `istio/`, all of it put into one namespace. Its gateway is one that no proxy of the bed takes.
-    pub(super) fn in_namespace(&self, kustomization: &str, namespace: &str) -> String {
+    pub(crate) fn in_namespace(&self, kustomization: &str, namespace: &str) -> String {
         let name = format!("{}-in-{namespace}", kustomization.replace('/', "-"));
         let lines = format!(
             "\
@@ -94,7 +94,7 @@ patches:
 
     /// What a kustomization makes, as YAML.
     #[track_caller]
-    pub(super) fn rendered(&self, kustomization: &str) -> String {
+    pub(crate) fn rendered(&self, kustomization: &str) -> String {
         let mut kubectl = Command::new(Bed::program("kubectl"));
         let kubectl = kubectl
             .args(["kustomize", kustomization])
@@ -105,7 +105,7 @@ patches:
 }
 
 /// The objects of a YAML text.
-pub(super) fn objects(yaml: &str) -> Vec<serde_json::Value> {
+pub(crate) fn objects(yaml: &str) -> Vec<serde_json::Value> {
     let documents = yaml_serde::Deserializer::from_str(yaml);
     documents
         .map(|document| serde::Deserialize::deserialize(document).unwrap())

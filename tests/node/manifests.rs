@@ -1,0 +1,301 @@
+//! Manifests of `istio/` on a node, as they stand: real Services, injected sidecars under STRICT mutual TLS, the module out of a
+//! `ConfigMap` or a registry.
+
+use crate::{
+    ask::{answer, color_of, shows, until, written},
+    bed::Bed,
+    tree::Tree,
+};
+use serde_json::json;
+use std::{
+    fs,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tempfile::TempDir;
+
+/// The shop of `tests/cluster/shop` and its client, and nothing left of another test.
+struct Stage {
+    bed: Bed,
+    tree: Tree,
+    folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+const KINDS: [&str; 2] = ["wasmplugin", "trafficextension"];
+const NAMESPACES: [&str; 3] = ["shop", "storefront", "istio-ingress"];
+
+impl Stage {
+    fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = Self {
+            bed: Bed::here(),
+            tree: Tree::new(),
+            folder: tempfile::tempdir().unwrap(),
+            _alone: alone,
+        };
+        stage.clear();
+        let shop = cutover_tests::root().join("tests/cluster/shop");
+        let shop = |file: &str| shop.join(file).to_str().unwrap().to_owned();
+        let (namespaces, pods) = (shop("namespaces.yaml"), shop("shop.yaml"));
+        stage
+            .bed
+            .kubectl_says(&["apply", "-f", &namespaces, "-f", &pods]);
+        stage
+            .bed
+            .kubectl_says(&["create", "namespace", "istio-ingress"]);
+        stage
+    }
+
+    fn clear(&self) {
+        let delete = [
+            "delete",
+            "namespace",
+            "--ignore-not-found",
+            "--timeout=120s",
+        ];
+        self.bed.kubectl_says(&[&delete[..], &NAMESPACES].concat());
+    }
+
+    /// Applies a kustomization of the test.
+    #[track_caller]
+    fn apply(&self, kustomization: &str) {
+        self.bed.kubectl_says(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-k",
+            kustomization,
+        ]);
+    }
+
+    #[track_caller]
+    fn runs(&self, namespace: &str, deployment: &str) {
+        let deployment = format!("deployment/{deployment}");
+        until("istiod has made the Deployment", || {
+            self.bed
+                .kubectl(&["get", "-n", namespace, &deployment])
+                .status
+                .success()
+        });
+        self.bed.kubectl_says(&[
+            "rollout",
+            "status",
+            "-n",
+            namespace,
+            &deployment,
+            "--timeout=120s",
+        ]);
+    }
+
+    /// The address of the client, which asks the shop through its sidecar.
+    fn client(&self) -> String {
+        let running = "--field-selector=status.phase=Running";
+        let pods = [
+            "get",
+            "pods",
+            "-n",
+            "storefront",
+            "-l",
+            "app=client",
+            running,
+        ];
+        let address = self
+            .bed
+            .kubectl_says(&[&pods[..], &["-o", "jsonpath={.items[0].status.podIP}"]].concat());
+        format!("{address}:8080")
+    }
+
+    /// The address of the gateway that istiod made.
+    fn gateway(&self) -> String {
+        let service = [
+            "get",
+            "service",
+            "-n",
+            "shop",
+            "shop-istio",
+            "-o",
+            "jsonpath={.spec.clusterIP}",
+        ];
+        self.bed.kubectl_says(&service) + ":80"
+    }
+
+    fn flip(&self, namespace: &str, kind: &str, color: &str, generation: u64) {
+        let switch = json!({ "active": color, "generation": generation });
+        let wasm = json!({ "pluginConfig": { "services": { "shop": switch } } });
+        let spec = if kind == "wasmplugin" {
+            wasm
+        } else {
+            json!({ "wasm": wasm })
+        };
+        let patch = json!({ "spec": spec }).to_string();
+        let plugin = [
+            "patch",
+            "-n",
+            namespace,
+            kind,
+            "cutover",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        self.bed.kubectl_says(&plugin);
+    }
+
+    /// Flips there and back, and takes the plugin away.
+    #[track_caller]
+    fn switches(&self, namespace: &str, kind: &str, address: &str, [first, green, blue]: [u64; 3]) {
+        shows(address, "blue", &format!("blue;g={first};"));
+        self.flip(namespace, kind, "green", green);
+        shows(address, "green", &format!("green;g={green};"));
+        let asked = color_of(address, "x-cutover-color: blue\r\n").unwrap();
+        assert_eq!(asked.0, "green", "a client has chosen");
+        self.flip(namespace, kind, "blue", blue);
+        shows(address, "blue", &format!("blue;g={blue};"));
+        self.bed
+            .kubectl_says(&["delete", "-n", namespace, kind, "cutover"]);
+        shows(address, "blue", "");
+    }
+
+    /// Pushes the module to the bed's registry; its repository there, and its digest.
+    fn pushed(&self) -> (String, String) {
+        let repository = format!("{}/cutover", self.bed.text("/registry"));
+        let to = self.folder.path().join("oci");
+        let mut package = Command::new(cutover_tests::root().join("scripts/package-oci"));
+        package
+            .arg("--module")
+            .arg(cutover_tests::module())
+            .arg("--to")
+            .arg(&to);
+        answer(&package.output().unwrap()).unwrap();
+        let mut crane = Command::new(Bed::program("crane"));
+        crane
+            .args(["push", "--insecure"])
+            .arg(to.join("image"))
+            .arg(format!("{repository}:tried"));
+        let pushed = answer(&crane.output().unwrap()).unwrap();
+        let digest = pushed.rsplit('@').next().unwrap().to_owned();
+        assert!(digest.starts_with("sha256:"), "{pushed}");
+        (repository, digest)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.clear();
+        }
+    }
+}
+
+#[test]
+fn sidecars_take_the_module_out_of_a_config_map_and_follow_either_form_of_routes() {
+    let stage = Stage::new();
+    let client = cutover_tests::root().join("tests/cluster/shop/client.yaml");
+    let with_volume = stage.tree.with(
+        "client",
+        "resources: [client.yaml]\ncomponents: [../istio/components/module-volume]\n",
+    );
+    fs::copy(client, format!("{with_volume}/client.yaml")).unwrap();
+    let istio = |name: &str| stage.tree.root().join(name).to_str().unwrap().to_owned();
+
+    // The ConfigMap is immutable, and the same for both kinds.
+    stage.apply(&istio("overlays/air-gapped/wasmplugin"));
+    stage.apply(&istio("routes/subsets"));
+    stage.apply(&with_volume);
+    stage.runs("storefront", "client");
+    stage.switches("storefront", "wasmplugin", &stage.client(), [1, 2, 3]);
+    stage
+        .bed
+        .kubectl_says(&["delete", "-k", &istio("routes/subsets")]);
+    stage.apply(&istio("routes/colors"));
+    stage.apply(&istio("overlays/air-gapped/trafficextension"));
+    stage.switches("storefront", "trafficextension", &stage.client(), [1, 2, 3]);
+}
+
+#[test]
+fn a_gateway_of_the_gateway_api_takes_the_module_from_a_registry_or_out_of_a_config_map() {
+    let stage = Stage::new();
+    let (repository, digest) = stage.pushed();
+    let registry =
+        json!({ "proxyMetadata": { "WASM_INSECURE_REGISTRIES": stage.bed.text("/registry") } });
+    let inside = json!({ "networking.istio.io/service-type": "ClusterIP" });
+    let routes = |name: &str, rest: &str| {
+        let patch = format!("{{ op: add, path: /metadata/annotations, value: {inside} }}");
+        let patches = format!(
+            "patches:\n  - target: {{ kind: Gateway }}\n    patch: |-\n      - {patch}\n{rest}"
+        );
+        stage.tree.with(
+            name,
+            &format!("namespace: shop\nresources: [../istio/routes/colors]\n{patches}"),
+        )
+    };
+    let annotations = json!({ "annotations": { "proxy.istio.io/config": registry.to_string() } });
+    stage.apply(&routes(
+        "routes",
+        &format!("      - {{ op: add, path: /spec/infrastructure, value: {annotations} }}\n"),
+    ));
+    for (kind, generations) in KINDS.into_iter().zip([[1, 2, 3], [1, 2, 3]]) {
+        let plugin = format!(
+            "resources: [../istio/overlays/gateway-api/{kind}]\nimages:\n  - name: oci://ghcr.io/OWNER/cutover\n    \
+             newName: oci://{repository}\n    digest: {digest}\n"
+        );
+        stage.apply(&stage.tree.with(kind, &plugin));
+        stage.runs("shop", "shop-istio");
+        stage.switches("shop", kind, &stage.gateway(), generations);
+    }
+
+    // Another gateway in its place: what it mounts was laid over the Deployment that istiod makes.
+    stage.bed.kubectl_says(&[
+        "delete",
+        "-n",
+        "shop",
+        "gateways.gateway.networking.k8s.io",
+        "shop",
+    ]);
+    until("istiod has ended the gateway", || {
+        !stage
+            .bed
+            .kubectl(&["get", "-n", "shop", "deployment", "shop-istio"])
+            .status
+            .success()
+    });
+    let component = "components: [../istio/components/module-volume-gateway]\n";
+    stage.apply(&routes("mounted", component));
+    let plugin = "\
+namespace: shop
+resources: [../istio/overlays/air-gapped/wasmplugin]
+patches:
+  - target: { kind: WasmPlugin }
+    patch: |-
+      - { op: remove, path: /spec/match }
+      - { op: add, path: /spec/targetRefs, value: [{ group: gateway.networking.k8s.io, kind: Gateway, name: shop }] }
+";
+    stage.apply(&stage.tree.with("from-file", plugin));
+    stage.runs("shop", "shop-istio");
+    stage.switches("shop", "wasmplugin", &stage.gateway(), [1, 2, 3]);
+}
+
+#[test]
+fn the_flip_role_cannot_reach_beyond_its_namespace() {
+    let stage = Stage::new();
+    stage.apply(&stage.tree.in_namespace("access", "storefront"));
+    let pods = |namespace: &str| {
+        stage
+            .bed
+            .kubectl_as("alice", &["get", "pods", "-n", namespace])
+    };
+    until("alice may look", || pods("storefront").status.success());
+    let refusal = answer(&pods("shop")).unwrap_err();
+    assert!(refusal.contains("forbidden"), "{refusal}");
+    let kept = written(
+        &stage.folder,
+        "secret.yaml",
+        "{apiVersion: v1, kind: Secret, metadata: {name: key}}",
+    );
+    let secret = stage
+        .bed
+        .kubectl_as("alice", &["create", "-n", "storefront", "-f", &kept]);
+    assert!(answer(&secret).unwrap_err().contains("forbidden"));
+}
