@@ -10,6 +10,7 @@
 
 mod bed;
 mod manifests;
+mod oci;
 mod story;
 
 use bed::Bed;
