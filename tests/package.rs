@@ -242,7 +242,7 @@ fn told_by_the_module() -> BTreeSet<String> {
     let paths = module.split(|byte| !(b'!'..=b'~').contains(byte)).map(text);
     let crates = paths.filter_map(|path| {
         let folder = path
-            .split("/src/index.")
+            .split("/index.crates.io-")
             .nth(1)?
             .split('/')
             .nth(1)?
@@ -317,6 +317,21 @@ fn the_bill_of_materials_has_the_crates_that_are_in_the_module_and_no_others() {
             let name = name.as_str().unwrap();
             assert!(name == "plugin.wasm" || references.contains(name), "{name}");
         }
+    }
+}
+
+#[test]
+fn the_module_names_no_folder_of_the_machine_that_built_it() {
+    let module = fs::read(cutover_tests::module()).unwrap();
+    let has = |words: &str| {
+        let words = words.as_bytes();
+        module.windows(words.len()).any(|bytes| bytes == words)
+    };
+    // It does name sources.
+    assert!(has("/crates/index.crates.io-"));
+    let checkout = cutover_tests::root().canonicalize().unwrap();
+    for folder in [checkout.to_str().unwrap(), "/.cargo/", "/home/", "/root/"] {
+        assert!(!has(folder), "{folder}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The module as `scripts/package-oci` packages it: in a real registry, pulled by the real istio-agent, run by Envoy; and
-//! what is wrong with an image or a registry, as running traffic, new proxies and flips see it. docs/oci.md is written
-//! after this.
+//! what is wrong with an image or a registry, as running traffic, new proxies and flips see it. docs/oci.md says it in a
+//! table.
 
 mod stage;
 mod traffic;
@@ -30,7 +30,7 @@ fn a_pushed_module_runs_and_what_a_bad_image_or_registry_does_is_known() {
             &mut stage, &image,
         );
     }
-    running_traffic_and_flips_of_a_pinned_image_need_no_registry(&mut stage);
+    running_traffic_and_flips_need_no_registry_where_the_module_is_present(&mut stage);
     a_flip_of_a_tag_that_is_always_pulled_needs_the_registry(&mut stage);
     a_new_proxy_needs_the_registry_and_is_not_helped_before_the_next_push(&mut stage);
 }
@@ -114,16 +114,21 @@ fn a_plugin_that_is_given_a_bad_image_loses_its_filter_until_it_is_given_a_good_
     stage.while_it_became(GREEN, |stage| stage.apply(&pinned, "green"));
 }
 
-fn running_traffic_and_flips_of_a_pinned_image_need_no_registry(stage: &mut Stage) {
+fn running_traffic_and_flips_need_no_registry_where_the_module_is_present(stage: &mut Stage) {
+    // A tag that is pulled only where it is not present is as good, once it has been pulled.
+    stage.push("good/image", "cutover:2");
+    let tagged = stage.image("cutover:2");
+    stage.while_it_became(BLUE, |stage| stage.apply(&tagged, "blue"));
+    stage.while_it_became(GREEN, |stage| stage.apply(&tagged, "green"));
     stage.kill("registry");
     stage.become_and_stay(GREEN);
-    for policy in ["IfNotPresent", "Always"] {
-        let pinned = Image {
-            policy,
-            ..stage.pinned()
-        };
-        stage.while_it_became(BLUE, |stage| stage.apply(&pinned, "blue"));
-        stage.while_it_became(GREEN, |stage| stage.apply(&pinned, "green"));
+    let always = Image {
+        policy: "Always",
+        ..stage.pinned()
+    };
+    for image in [tagged, stage.pinned(), always] {
+        stage.while_it_became(BLUE, |stage| stage.apply(&image, "blue"));
+        stage.while_it_became(GREEN, |stage| stage.apply(&image, "green"));
     }
     stage.start("registry");
 }
