@@ -89,22 +89,11 @@ impl Stage {
         ]);
     }
 
-    /// The address of the client, which asks the shop through its sidecar.
-    fn client(&self) -> String {
-        let running = "--field-selector=status.phase=Running";
-        let pods = [
-            "get",
-            "pods",
-            "-n",
-            "storefront",
-            "-l",
-            "app=client",
-            running,
-        ];
-        let address = self
-            .bed
-            .kubectl_says(&[&pods[..], &["-o", "jsonpath={.items[0].status.podIP}"]].concat());
-        format!("{address}:8080")
+    /// The address of a client with these labels, which asks the shop through its sidecar.
+    fn client(&self, labels: &str) -> String {
+        let of = ["get", "pods", "-n", "storefront", "-l", labels];
+        let address = ["-o", "jsonpath={.items[0].status.podIP}"];
+        self.bed.kubectl_says(&[&of[..], &address].concat()) + ":8080"
     }
 
     /// The address of the gateway that istiod made.
@@ -197,21 +186,36 @@ fn sidecars_take_the_module_out_of_a_config_map_and_follow_either_form_of_routes
         "client",
         "resources: [client.yaml]\ncomponents: [../istio/components/module-volume]\n",
     );
-    fs::copy(client, format!("{with_volume}/client.yaml")).unwrap();
+    fs::copy(&client, format!("{with_volume}/client.yaml")).unwrap();
     let istio = |name: &str| stage.tree.root().join(name).to_str().unwrap().to_owned();
 
-    // The ConfigMap is immutable, and the same for both kinds.
+    // The ConfigMap is immutable, and the same for both kinds. A sidecar without the volume is left alone.
     stage.apply(&istio("overlays/air-gapped/wasmplugin"));
     stage.apply(&istio("routes/subsets"));
+    stage
+        .bed
+        .kubectl_says(&["apply", "--server-side", "-f", client.to_str().unwrap()]);
+    stage.runs("storefront", "client");
+    shows(&stage.client("app=client"), "blue", "");
     stage.apply(&with_volume);
     stage.runs("storefront", "client");
-    stage.switches("storefront", "wasmplugin", &stage.client(), [1, 2, 3]);
+    stage.switches(
+        "storefront",
+        "wasmplugin",
+        &stage.client("cutover.dev/module=mounted"),
+        [1, 2, 3],
+    );
     stage
         .bed
         .kubectl_says(&["delete", "-k", &istio("routes/subsets")]);
     stage.apply(&istio("routes/colors"));
     stage.apply(&istio("overlays/air-gapped/trafficextension"));
-    stage.switches("storefront", "trafficextension", &stage.client(), [1, 2, 3]);
+    stage.switches(
+        "storefront",
+        "trafficextension",
+        &stage.client("cutover.dev/module=mounted"),
+        [1, 2, 3],
+    );
 }
 
 #[test]
@@ -270,6 +274,7 @@ patches:
   - target: { kind: WasmPlugin }
     patch: |-
       - { op: remove, path: /spec/match }
+      - { op: remove, path: /spec/selector }
       - { op: add, path: /spec/targetRefs, value: [{ group: gateway.networking.k8s.io, kind: Gateway, name: shop }] }
 ";
     stage.apply(&stage.tree.with("from-file", plugin));

@@ -10,7 +10,11 @@ use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command};
 
 /// What each component is tried with.
-const COMPONENTS: [(&str, &str); 4] = [
+const COMPONENTS: [(&str, &str); 5] = [
+    (
+        "components/fail-open",
+        "../istio/overlays/sidecars/wasmplugin",
+    ),
     ("components/module-volume", "client.yaml"),
     ("components/module-volume-gateway", "../istio/routes/colors"),
     (
@@ -245,7 +249,12 @@ fn every_plugin_says_how_it_fails_and_pins_its_module() {
             .filter(|object| plugin_config(object).is_some())
         {
             let plugin = object.pointer("/spec/wasm").unwrap_or(&object["spec"]);
-            assert_eq!(plugin["failStrategy"], "FAIL_RELOAD", "{name}");
+            let fails = if name == "components/fail-open" {
+                "FAIL_OPEN"
+            } else {
+                "FAIL_RELOAD"
+            };
+            assert_eq!(plugin["failStrategy"], fails, "{name}");
             assert_eq!(plugin["pluginName"], "cutover", "{name}");
             let url = plugin["url"].as_str().unwrap();
             if !url.starts_with("file:///") {

@@ -594,3 +594,50 @@ fn a_configuration_that_the_rules_cannot_read_is_refused() {
         }
     }
 }
+
+#[test]
+fn the_page_on_the_policy_shows_refusals_as_they_are() {
+    let page = std::fs::read_to_string(cutover_tests::root().join("docs/manifests.md")).unwrap();
+    let policy = page
+        .split("\n## ")
+        .find(|section| section.starts_with("The policy"))
+        .unwrap();
+    let rows = policy
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split('`').nth(1));
+    let stage = Stage::new();
+    let refusals = [
+        (ADMIN, shop(json!({ "generation": 6 }))),
+        (ADMIN, shop(json!({ "generation": null, "previous": null }))),
+        (ADMIN, shop(json!({ "active": "green" }))),
+        (ADMIN, shop(json!({ "active": "purple", "generation": 8 }))),
+        (
+            ALICE,
+            shop(json!({ "generation": 8, "blue": { "header": "v3" } })),
+        ),
+    ];
+    let mut said: Vec<_> = refusals
+        .iter()
+        .map(|(writer, change)| {
+            let patch = config_patch("WasmPlugin", change);
+            stage
+                .patch(*writer, "WasmPlugin", "cutover", &patch)
+                .unwrap_err()
+        })
+        .collect();
+    let rename = json!({ "spec": { "pluginName": "other" } });
+    said.push(
+        stage
+            .patch(ADMIN, "WasmPlugin", "cutover", &rename)
+            .unwrap_err(),
+    );
+    let mut shown = 0;
+    for row in rows {
+        assert!(
+            said.iter().any(|said| said.contains(row)),
+            "nobody is told: {row}"
+        );
+        shown += 1;
+    }
+    assert_eq!(shown, said.len());
+}
