@@ -149,6 +149,20 @@ fn the_api_server_takes_every_component() {
 }
 
 #[test]
+fn manifests_are_applied_by_the_client_too_and_again() {
+    let bed = Bed::here();
+    let tree = Tree::new();
+    let namespace = fresh_namespace(&bed);
+    let overlay = tree.in_namespace("overlays/sidecars/trafficextension", &namespace);
+    let applied = |is: &str| {
+        let said = bed.kubectl_says(&["apply", "-k", &overlay]);
+        assert!(said.lines().all(|line| line.ends_with(is)), "{said}");
+    };
+    applied("created");
+    applied("unchanged");
+}
+
+#[test]
 fn the_api_server_refuses_a_plugin_with_a_misspelled_field() {
     let bed = Bed::here();
     let tree = Tree::new();

@@ -472,6 +472,68 @@ fn a_server_side_apply_of_the_switch_is_let_through_and_one_that_lets_go_of_more
 }
 
 #[test]
+fn an_old_file_from_git_is_refused_and_one_without_the_switch_is_not() {
+    let stage = Stage::new();
+    for kind in KINDS {
+        let switch = json!({ "active": "green", "generation": 8, "previous": { "generation": 7, "active": "blue" } });
+        let mut flip = config_patch(kind, &shop(switch));
+        flip["apiVersion"] = "extensions.istio.io/v1alpha1".into();
+        flip["kind"] = kind.into();
+        flip["metadata"] = json!({ "name": "cutover" });
+        let flip = written(&stage.folder, "flip.json", &flip.to_string());
+        let as_tool = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=cutover",
+            "-f",
+            &flip,
+        ];
+        stage.kubectl("alice", &as_tool).unwrap();
+
+        let old = plugin(kind, "cutover", &two_services());
+        let old = written(&stage.folder, "old.json", &old.to_string());
+        for apply in [
+            &["apply"][..],
+            &["apply", "--server-side", "--force-conflicts"],
+        ] {
+            let refusal = stage
+                .kubectl("admin", &[apply, &["-f", &old]].concat())
+                .unwrap_err();
+            assert!(
+                refusal.contains("service shop has generation 8 and would get 7"),
+                "{refusal}"
+            );
+        }
+        let mut config = two_services();
+        let shop = config["services"]["shop"].as_object_mut().unwrap();
+        shop.retain(|key, _| !["active", "generation", "previous"].contains(&key.as_str()));
+        shop.insert("hosts".to_owned(), json!(["www.example.com"]));
+        let without = plugin(kind, "cutover", &config);
+        let without = written(&stage.folder, "without.json", &without.to_string());
+        stage
+            .kubectl(
+                "admin",
+                &[
+                    "apply",
+                    "--server-side",
+                    "--force-conflicts",
+                    "-f",
+                    &without,
+                ],
+            )
+            .unwrap();
+        let now = stage.config(kind);
+        assert_eq!(
+            now.pointer("/services/shop/hosts/0"),
+            Some(&json!("www.example.com"))
+        );
+        assert_eq!(now.pointer("/services/shop/active"), Some(&json!("green")));
+        assert_eq!(now.pointer("/services/shop/generation"), Some(&json!(8)));
+    }
+}
+
+#[test]
 fn the_short_form_is_a_service_too() {
     let short = json!({
         "active": "blue", "generation": 7, "blue": { "header": "blue" }, "green": { "header": "green" },
