@@ -14,6 +14,7 @@ pub struct Place {
     host_and_port: String,
     host: Authority,
     path: PathAndQuery,
+    anew: bool,
 }
 
 /// A text that is no address of a proxy.
@@ -55,6 +56,7 @@ impl Place {
             host_and_port,
             host,
             path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
+            anew: false,
         })
     }
 
@@ -75,6 +77,12 @@ impl Place {
         let invalid = |_| InvalidPlace::Host(host.to_owned());
         let host = host.parse::<Authority>().map_err(invalid)?;
         Ok(Self { host, ..self })
+    }
+
+    /// The same, asked on a new connection for each request of HTTP/1.1.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self { anew: true, ..self }
     }
 
     /// Its name in the history.
@@ -98,6 +106,7 @@ impl Place {
             host: self.host.clone(),
             path: self.path.clone(),
             reading,
+            anew: self.anew,
         })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Door {
     pub(crate) host: Authority,
     pub(crate) path: PathAndQuery,
     pub(crate) reading: Reading,
+    /// A connection of its own for each request of HTTP/1.1.
+    pub(crate) anew: bool,
 }
 
 /// How answers are read.
@@ -40,6 +42,7 @@ impl Door {
             host: Authority::from_static(HOST_NAME),
             path: PathAndQuery::from_static("/"),
             reading: Reading::Bed,
+            anew: false,
         }
     }
 

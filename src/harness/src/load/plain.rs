@@ -54,7 +54,7 @@ async fn h1(attempt: &mut Attempt, kept: &mut Option<H1>) -> Operation {
     let seen = match answered {
         Ok(response) => {
             let (seen, whole) = finish(attempt, response).await;
-            if whole {
+            if whole && !attempt.door.anew {
                 *kept = Some((sender, driver));
             }
             seen
