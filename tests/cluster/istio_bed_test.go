@@ -274,7 +274,7 @@ func TestAnAgentSeesAFolderOfItsOwn(t *testing.T) {
 	_, before := os.Stat(data)
 	dir := folder(t)
 	up := script(t, nil, "istio-up", "--dir", dir, "--agent", "--proxies", "1")
-	if up.code == 75 {
+	if up.code == 75 && os.Getenv("CI") == "" {
 		t.Skip(up.err)
 	}
 	if up.code != 0 {

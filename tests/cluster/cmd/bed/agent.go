@@ -52,6 +52,8 @@ func (b *Bed) startAgent(proxy Proxy, number int) error {
 			"ISTIO_META_CLUSTER_ID": "Kubernetes", "ISTIO_METAJSON_LABELS": string(labels), "ISTIO_META_ISTIO_VERSION": istioVersion,
 			"ENVOY_PROMETHEUS_PORT": strconv.Itoa(ports[0]), "ENVOY_STATUS_PORT": strconv.Itoa(ports[1]),
 			"WASM_INSECURE_REGISTRIES": b.Registry,
+			// Otherwise it asks the network in which cloud it is.
+			"CLOUD_PLATFORM": "none",
 		},
 		Folders:   map[string]string{agentData: data},
 		Directory: folder,
