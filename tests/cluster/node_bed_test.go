@@ -4,7 +4,6 @@
 package cluster
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,10 +34,16 @@ func machine(t *testing.T) string {
 	return seen.String()
 }
 
+// outside is what bed.json says that the node has outside of its namespaces.
+type outside struct {
+	Network struct{ Device string }
+	Cgroup  string
+}
+
 // traces lists what there is of one node outside of its namespaces: processes, the device, control groups, mounts, and its folder.
-func traces(dir, device string) []string {
+func traces(dir string, node outside) []string {
 	found := running(dir)
-	for _, pattern := range []string{"/sys/class/net/" + device, "/sys/fs/cgroup/" + device, "/sys/fs/cgroup/*/" + device, dir} {
+	for _, pattern := range []string{"/sys/class/net/" + node.Network.Device, "/sys/fs/cgroup/" + node.Cgroup, "/sys/fs/cgroup/*/" + node.Cgroup, dir} {
 		paths, _ := filepath.Glob(pattern)
 		found = append(found, paths...)
 	}
@@ -51,14 +56,12 @@ func traces(dir, device string) []string {
 	return found
 }
 
-// nodeDevice is the name of the node's device and control group.
-func nodeDevice(dir string) string {
-	var read struct {
-		Node struct{ Network struct{ Device string } }
-	}
+// made is what the bed of a folder has outside; of one that is not there, or not that far, nothing.
+func made(dir string) outside {
+	read := struct{ Node outside }{outside{struct{ Device string }{"none"}, "none"}}
 	text, _ := os.ReadFile(filepath.Join(dir, "bed.json"))
-	_ = json.Unmarshal(text, &read) // of a bed that is not there, or not that far, there is no device
-	return cmp.Or(read.Node.Network.Device, "none")
+	_ = json.Unmarshal(text, &read)
+	return read.Node
 }
 
 // nodeFolder is a place for a node; whatever happens, nothing of it is left.
@@ -75,11 +78,11 @@ func nodeFolder(t *testing.T) string {
 // ended ends a node, if there is one, and looks whether the machine is as it was.
 func ended(t *testing.T, dir, before string) {
 	t.Helper()
-	device := nodeDevice(dir)
+	node := made(dir)
 	if down := script(t, nil, "cluster-down", "--dir", dir); down.code != 0 {
 		t.Errorf("cluster-down exits with %d: %s", down.code, down.err)
 	}
-	if left := traces(dir, device); len(left) > 0 {
+	if left := traces(dir, node); len(left) > 0 {
 		t.Errorf("cluster-down left behind: %s", strings.Join(left, "\n"))
 	}
 	if after := machine(t); after != before {
@@ -201,9 +204,9 @@ func TestNodeLeavesNothingBehindAfterACrash(t *testing.T) {
 			read, err := readBed(dir)
 			return err == nil && read.Processes["containerd"].PID > 0
 		})
-		device := nodeDevice(dir)
-		if len(traces(dir, device)) < 5 {
-			t.Errorf("nothing of the node is to be seen: %v", traces(dir, device))
+		node := made(dir)
+		if len(traces(dir, node)) < 5 {
+			t.Errorf("nothing of the node is to be seen: %v", traces(dir, node))
 		}
 		switch killed {
 		case "cluster-up":
@@ -214,7 +217,7 @@ func TestNodeLeavesNothingBehindAfterACrash(t *testing.T) {
 			command.Process.Signal(os.Interrupt)
 		}
 		command.Wait()
-		if left := traces(dir, device); killed != "cluster-up" && len(left) > 0 {
+		if left := traces(dir, node); killed != "cluster-up" && len(left) > 0 {
 			t.Errorf("%s: cluster-up left behind: %s", killed, strings.Join(left, "\n"))
 		}
 		ended(t, dir, before)

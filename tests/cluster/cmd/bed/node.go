@@ -23,10 +23,25 @@ type node struct {
 	network
 }
 
-// nodeState is what bed.json remembers of a node beyond its processes: all that is of this machine. It is written before any of it is made.
+// nodeState is what bed.json remembers of a node beyond its processes: all that is of this machine.
 type nodeState struct {
 	Network network `json:"network"`
-	Cgroup  string  `json:"cgroup"`
+	// Link is the number of the device, once there is one. A name may be another's by now.
+	Link int `json:"link,omitempty"`
+	// Cgroup is the node's control group; no other bed has one of that name.
+	Cgroup string `json:"cgroup"`
+	// Delegated are the controllers that the root of control groups did not hand down before.
+	Delegated []string `json:"delegated,omitempty"`
+}
+
+// remember writes it down.
+func (n *node) remember(state nodeState) error {
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	n.bed.Node = text
+	return n.bed.save()
 }
 
 // clusterUp starts a node, or looks at an existing cluster.
@@ -117,15 +132,18 @@ func (n *node) prepare() error {
 			return err
 		}
 	}
+	// Two nodes that start at the same time do not find the same network free.
+	held, err := lockNetworks()
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	if n.network, err = freeNetwork(); err != nil {
 		return err
 	}
-	state := nodeState{Network: n.network, Cgroup: n.Device}
-	if n.bed.Node, err = json.Marshal(state); err != nil {
-		return err
-	}
+	state := nodeState{Network: n.network, Cgroup: cgroupName(n.bed.dir), Delegated: undelegated()}
 	n.bed.Registry, n.bed.Namespace = n.Node+":5000", "shop"
-	if err := n.bed.save(); err != nil {
+	if err := n.remember(state); err != nil {
 		return err
 	}
 	n.values = nodeValues{
@@ -135,13 +153,16 @@ func (n *node) prepare() error {
 	if err := errors.Join(n.values.write(), n.iptables.link(n.bed.path("sbin")), n.wrapRunc()); err != nil {
 		return err
 	}
-	if err := makeCgroups(state.Cgroup); err != nil {
+	if err := makeCgroups(state.Cgroup, state.Delegated); err != nil {
 		return err
 	}
 	if err := n.bed.startHolder(); err != nil {
 		return err
 	}
-	return n.connect(n.bed.Processes[holder].PID)
+	if state.Link, err = n.connect(n.bed.Processes[holder].PID); err != nil {
+		return err
+	}
+	return n.remember(state)
 }
 
 // certify makes all keys and certificates, and a kubeconfig for each user.
@@ -202,12 +223,12 @@ func (b *Bed) endNode() error {
 			return fail(environ, "what bed.json says of the node cannot be read: %v", err)
 		}
 		// It goes with the namespace, unless someone else is in that still.
-		if link, err := netlink.LinkByName(state.Network.Device); err == nil {
+		if link, err := netlink.LinkByName(state.Network.Device); err == nil && link.Attrs().Index == state.Link {
 			if err := netlink.LinkDel(link); err != nil && !errors.Is(err, syscall.ENODEV) {
 				return fail(environ, "the device %s cannot be removed: %v", state.Network.Device, err)
 			}
 		}
-		if err := removeCgroups(state.Cgroup); err != nil {
+		if err := removeCgroups(state.Cgroup, state.Delegated); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,8 +38,38 @@ func parseCgroupRoots(mounts string) []string {
 	return roots
 }
 
-// makeCgroups makes the group in which kubelet makes those of its pods.
-func makeCgroups(name string) error {
+// cgroupName is the control group of the node in a folder: no two have the same.
+func cgroupName(dir string) string {
+	digest := sha256.Sum256([]byte(dir))
+	return fmt.Sprintf("cutover-%x", digest[:4])
+}
+
+// kubeletNeeds are the controllers of version 2 that kubelet wants in its group.
+var kubeletNeeds = []string{"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}
+
+const (
+	unified = "/sys/fs/cgroup"
+	subtree = "cgroup.subtree_control"
+)
+
+// undelegated lists the controllers that kubelet wants, and that the root of version 2 has but does not hand down. With version 1 there are none.
+func undelegated() []string {
+	has, _ := os.ReadFile(filepath.Join(unified, "cgroup.controllers"))
+	gives, _ := os.ReadFile(filepath.Join(unified, subtree))
+	var missing []string
+	for _, controller := range kubeletNeeds {
+		if slices.Contains(strings.Fields(string(has)), controller) && !slices.Contains(strings.Fields(string(gives)), controller) {
+			missing = append(missing, controller)
+		}
+	}
+	return missing
+}
+
+// makeCgroups makes the group in which kubelet makes those of its pods, below a root that first hands down what it did not.
+func makeCgroups(name string, delegated []string) error {
+	if err := control(unified, "+", delegated); err != nil {
+		return err
+	}
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err
@@ -47,39 +78,43 @@ func makeCgroups(name string) error {
 		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fail(cannotRun, "a node needs control groups, and none can be made here: %v", err)
 		}
-		if err := delegate(root, name); err != nil {
+		if err := prepareGroup(root, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// delegate lets groups below this one have what they control. A group of version 1 needs it for processors only; one of version 2 says
-// what its children may control, which on a machine with systemd its root does already.
-func delegate(root, name string) error {
+// prepareGroup lets groups below this one have what they control. One of version 1 needs it for processors only.
+func prepareGroup(root, name string) error {
+	group := filepath.Join(root, name)
+	if controllers, err := os.ReadFile(filepath.Join(group, "cgroup.controllers")); err == nil {
+		return control(group, "+", strings.Fields(string(controllers)))
+	}
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 		inherited, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(root, name, file), inherited, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(group, file), inherited, 0o644); err != nil {
 			return fmt.Errorf("%s of the control group cannot be set: %w", file, err)
 		}
 	}
-	controllers, err := os.ReadFile(filepath.Join(root, name, "cgroup.controllers"))
-	if err != nil {
-		return nil
-	}
-	for _, controller := range strings.Fields(string(controllers)) {
-		if err := os.WriteFile(filepath.Join(root, name, "cgroup.subtree_control"), []byte("+"+controller), 0o644); err != nil {
-			return fmt.Errorf("the controller %s cannot be used in %s: %w", controller, name, err)
+	return nil
+}
+
+// control lets a group of version 2 hand controllers down ("+"), or no longer ("-").
+func control(group, sign string, controllers []string) error {
+	for _, controller := range controllers {
+		if err := os.WriteFile(filepath.Join(group, subtree), []byte(sign+controller), 0o644); err != nil {
+			return fail(cannotRun, "the controller %s of %s cannot be handed down: %v", controller, group, err)
 		}
 	}
 	return nil
 }
 
 // removeCgroups removes the group and all below it, once nothing runs there. A group goes a moment after its last process.
-func removeCgroups(name string) error {
+func removeCgroups(name string, delegated []string) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err
@@ -107,6 +142,10 @@ func removeCgroups(name string) error {
 				return fail(environ, "the control group %s cannot be removed: %v", group, err)
 			}
 		}
+	}
+	// Another node may have come to rely on it: then it stays.
+	if others, _ := filepath.Glob(filepath.Join(unified, "cutover-*")); len(others) == 0 {
+		return control(unified, "-", delegated)
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 )
@@ -67,18 +70,32 @@ func overlaps(candidate network, taken []*net.IPNet) bool {
 	return false
 }
 
-// connect makes the pair of devices: one end here, one in the node.
-func (n network) connect(holder int) error {
+// lockNetworks waits until no other node looks for a network. The lock is on a folder that is there anyway, and goes with the process.
+func lockNetworks() (*os.File, error) {
+	held, err := os.Open("/run")
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		held.Close()
+		return nil, fmt.Errorf("/run cannot be locked: %w", err)
+	}
+	return held, nil
+}
+
+// connect makes the pair of devices, one end here, one in the node, and returns the number of the one that is here.
+func (n network) connect(holder int) (int, error) {
 	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "node0"}
 	pair.Name = n.Device
 	pair.PeerNamespace = netlink.NsPid(holder)
 	if err := netlink.LinkAdd(pair); err != nil {
-		return fmt.Errorf("the devices between machine and node cannot be made: %w", err)
+		return 0, fmt.Errorf("the devices between machine and node cannot be made: %w", err)
 	}
-	if err := address(n.Device, n.Machine+"/24"); err != nil {
-		return err
+	link, err := netlink.LinkByName(n.Device)
+	if err != nil {
+		return 0, err
 	}
-	if err := within(holder, func() error {
+	inside := func() error {
 		if err := address("lo", ""); err != nil {
 			return err
 		}
@@ -87,10 +104,11 @@ func (n network) connect(holder int) error {
 		}
 		// Without it a Service would have no route, and kube-proxy no say.
 		return route("node0", n.Services, "")
-	}); err != nil {
-		return err
 	}
-	return route(n.Device, n.All, n.Node)
+	if err := errors.Join(address(n.Device, n.Machine+"/24"), within(holder, inside)); err != nil {
+		return 0, err
+	}
+	return link.Attrs().Index, route(n.Device, n.All, n.Node)
 }
 
 // address gives a device an address, unless it has one, and brings it up.
