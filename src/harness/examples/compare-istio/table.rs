@@ -45,9 +45,14 @@ fn table(results: &Path) -> Result<String, Box<dyn Error>> {
         }
     }
     rows.sort();
-    Ok(rows
-        .into_iter()
-        .fold(HEAD.to_owned(), |table, (_, _, row)| table + &row))
+    let rows: String = rows.into_iter().map(|(_, _, row)| row).collect();
+    rates.sort();
+    rates.dedup();
+    let (rates, cores) = (rates.join(" or "), std::thread::available_parallelism()?);
+    Ok(format!(
+        "{HEAD}{rows}\nTimes in milliseconds, from the start of `kubectl patch`: median (least to most). Each \
+         proxy was asked {rates} times a second\non a kept connection. Beds, load and checker shared {cores} cores.\n"
+    ))
 }
 
 /// A row, with what it is sorted by.
@@ -139,5 +144,101 @@ fn milliseconds(nanoseconds: u64) -> String {
         format!("{}.{}", tenths / 10, tenths % 10)
     } else {
         ((tenths + 5) / 10).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn flip(mixed: u64, last: Option<u64>) -> Value {
+        let mut flip = json!({ "first_new_ns": 90_000_000, "mixed_ns": mixed, "stale": 4 });
+        if let Some(last) = last {
+            flip["last_proxy_ns"] = last.into();
+        }
+        flip
+    }
+
+    fn result(way: Way, verdict: &str, flips: &[Value]) -> Value {
+        json!({
+            "way": way.name(), "proxies": 10, "per_second": 100.0,
+            "runs": [{
+                "verdict": verdict, "requests": 900, "failed": 1, "patch_ns": [80_000_000, 81_000_000],
+                "flips": flips,
+            }],
+        })
+    }
+
+    #[test]
+    fn a_row_has_medians_ranges_and_the_verdict_with_its_window() {
+        let flips = [
+            flip(8_040_000, Some(100_000_000)),
+            flip(41_000_000, Some(120_000_000)),
+        ];
+        let (.., row) = row(&result(Way::Plugin, "violated", &flips)).unwrap();
+        assert_eq!(
+            row,
+            "| WasmPlugin `pluginConfig`, a plain flip | 10 | 2 | 80 (80 to 81) | 90 (90 to 90) | \
+             100 (100 to 120) | 8.0 (8.0 to 41) | 4 (4 to 4) | 1 of 900 | violated, mixed for up to 41 ms |\n"
+        );
+    }
+
+    #[test]
+    fn clients_that_never_move_have_no_last_one_and_no_end() {
+        let flips = [flip(3_000_000_000, None), flip(3_100_000_000, None)];
+        let (.., row) = row(&result(Way::Service, "violated", &flips)).unwrap();
+        assert!(
+            row.contains("| never | 3000 (3000 to 3100), until the load ended |"),
+            "{row}"
+        );
+        assert!(row.ends_with("| violated, mixed to the end |\n"), "{row}");
+    }
+
+    #[test]
+    fn another_verdict_is_told_as_it_is() {
+        let flips = [flip(0, Some(100_000_000))];
+        let (.., row) = row(&result(Way::VirtualService, "inconclusive", &flips)).unwrap();
+        assert!(row.ends_with("| inconclusive |\n"), "{row}");
+    }
+
+    #[test]
+    fn the_table_stands_between_the_marks_of_its_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("out");
+        std::fs::create_dir(&results).unwrap();
+        let flips = [flip(0, Some(100_000_000))];
+        for way in [Way::Plugin, Way::Service] {
+            let file = results.join(format!("{}.json", way.name()));
+            std::fs::write(file, result(way, "holds", &flips).to_string()).unwrap();
+        }
+        let page = folder.path().join("page.md");
+        std::fs::write(
+            &page,
+            format!("before\n\n{BEGIN}of yesterday\n{END}\n\nafter\n"),
+        )
+        .unwrap();
+        write(&results, &page).unwrap();
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(
+            text.starts_with("before\n\n<!-- comparison -->\n| what is patched |"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("<!-- end of comparison -->\n\nafter\n"),
+            "{text}"
+        );
+        assert!(!text.contains("yesterday"));
+        assert!(text.contains("was asked 100 times"));
+        // In the order of the ways, whatever the names of the files are.
+        assert!(text.find("| Service").unwrap() < text.find("| WasmPlugin").unwrap());
+
+        std::fs::write(&page, "no marks").unwrap();
+        let refused = write(&results, &page).unwrap_err().to_string();
+        assert!(refused.contains("lacks the marks"), "{refused}");
+        std::fs::write(results.join("bad.json"), "{}").unwrap();
+        let refused = write(&results, &page).unwrap_err().to_string();
+        assert!(refused.contains("bad.json is no result"), "{refused}");
     }
 }
