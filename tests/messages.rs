@@ -174,8 +174,8 @@ fn shown() -> Vec<String> {
     shown.map(str::to_owned).collect()
 }
 
-const CRATES: [&str; 7] = [
-    "cli", "control", "harness", "checker", "history", "report", "core",
+const CRATES: [&str; 8] = [
+    "cli", "control", "kube", "harness", "checker", "history", "report", "core",
 ];
 
 /// What is filled in makes the message; snapshots show how it reads then.

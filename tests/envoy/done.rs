@@ -36,7 +36,9 @@ async fn a_stopped_envoy_is_named_and_the_way_back_is_written_for_it() {
         interrupt: Interrupt::default(),
         steps: None,
     };
-    let error = rollback(&stage.target, &request).await.unwrap_err();
+    let error = rollback(&(&stage.target).into(), &request)
+        .await
+        .unwrap_err();
     assert!(matches!(error, FlipError::NotDone { .. }), "{error}");
     assert!(error.to_string().contains(&admin.to_string()), "{error}");
     stage.envoy.resume().unwrap();

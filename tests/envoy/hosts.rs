@@ -78,12 +78,13 @@ async fn ten_thousand_services_fit_and_a_flip_of_one_touches_no_other() {
         fleet: stage.envoy.admin().address().into(),
         deadline: Duration::from_mins(1),
         force: false,
+        take_fields: false,
         reason: None,
         interrupt: Interrupt::default(),
         steps: None,
     };
     let start = Instant::now();
-    let flipped = flip(&stage.target, &request).await.unwrap();
+    let flipped = flip(&(&stage.target).into(), &request).await.unwrap();
     println!("flip of one in 10,000 services: {:?}", start.elapsed());
     let generation = flipped.written.generation;
     let expect = format!("green;g={generation};by=active;svc=s4999");

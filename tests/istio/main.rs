@@ -9,6 +9,7 @@
 )]
 
 mod bed;
+mod control;
 mod manifests;
 mod oci;
 mod story;

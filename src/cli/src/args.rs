@@ -5,6 +5,7 @@ mod place;
 pub(crate) use place::{Envoys, State, Target};
 
 use crate::{
+    called,
     failure::{Exit, Failure},
     module,
     output::{self, Events, Format},
@@ -84,10 +85,11 @@ pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     };
-    let matches = command()
-        .color(colors)
-        .long_version(version())
-        .try_get_matches();
+    let mut command = command().color(colors).long_version(version());
+    if called::is_kubectl_plugin() {
+        command = command.bin_name("kubectl cutover");
+    }
+    let matches = command.try_get_matches();
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     cli.map(|cli| (Events::new(cli.output, cli.color), cli.verb))
         .map_err(Refused)
@@ -111,7 +113,17 @@ impl Refused {
             self.0.kind(),
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
         );
-        let _ = self.0.print();
+        if called::is_kubectl_plugin() {
+            let text = called::as_called(&self.0.to_string());
+            let _ = if asked_for {
+                output::write_out(&text)
+            } else {
+                output::say(&text);
+                Ok(())
+            };
+        } else {
+            let _ = self.0.print();
+        }
         if asked_for {
             return Exit::Good.into();
         }
@@ -169,9 +181,27 @@ pub(crate) struct Flip {
     /// Why, for `cutover history`
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// Show what would be written, and write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    /// Show what would be written, and write nothing; `server`: ask the API server what it says to it
+    #[arg(
+        long,
+        value_name = "WHO",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        hide_possible_values = true,
+        help = "Show what would be written, and write nothing; =server asks the API server, too"
+    )]
+    pub(crate) dry_run: Option<DryRun>,
+}
+
+/// Who says what a write would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DryRun {
+    /// This tool
+    Client,
+    /// The API server as well
+    Server,
 }
 
 /// Which color.

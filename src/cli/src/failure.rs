@@ -1,8 +1,10 @@
 //! What goes wrong, in words and as an exit code.
 
+mod cluster;
+
 use cutover_control::{
-    FlipError, InvalidDocument, JournalError, Proxy, Refusal, Shown, StateError, TargetError,
-    Unshown, Why, Written, state,
+    FlipError, InvalidDocument, JournalError, Proxy, Refusal, Shown, StateError, Target,
+    TargetError, Unshown, Why, Written, state,
 };
 use cutover_core::Color;
 use serde_json::{Value, json};
@@ -94,6 +96,9 @@ pub(crate) const RESTORES: &str =
 
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
+        if let Some(failure) = cluster::of_target(&error) {
+            return failure;
+        }
         let (kind, hint) = match &error {
             TargetError::Missing(_) => (
                 Exit::Usage,
@@ -122,7 +127,7 @@ impl From<TargetError> for Failure {
                 path,
                 reason: InvalidDocument::Json(_) | InvalidDocument::NotText,
             } if path.with_file_name(state::LOCK).exists() => (Exit::Usage, RESTORES),
-            TargetError::Document { .. } => (
+            _ => (
                 Exit::Usage,
                 "`cutover lint PATH` checks a file; `cutover init` writes a good one",
             ),
@@ -144,6 +149,17 @@ impl From<StateError> for Failure {
             ),
         };
         Self::new(kind, error.to_string()).hint(hint)
+    }
+}
+
+impl Failure {
+    /// A flip that was not done, in the words of where its configuration lives.
+    pub(crate) fn of_flip(error: FlipError, target: &Target) -> Self {
+        if target.kube().is_some() {
+            cluster::of_flip(error)
+        } else {
+            error.into()
+        }
     }
 }
 
@@ -230,9 +246,15 @@ impl From<FlipError> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        let hint = match error.action {
-            "read" => "look at its rights; `cutover rollback` works without a journal",
-            _ => {
+        let hint = match &error {
+            JournalError::Kube(_) => {
+                "nothing was written; the Role in istio/ has the rights on ConfigMaps; `cutover rollback` works \
+                 without a journal"
+            }
+            JournalError::File { action: "read", .. } => {
+                "look at its rights; `cutover rollback` works without a journal"
+            }
+            JournalError::File { .. } => {
                 "nothing was written; look at the rights and the space of its folder; `cutover rollback` \
                  works without a journal"
             }

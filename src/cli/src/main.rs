@@ -1,8 +1,10 @@
 //! `cutover`: flips, watches and proves blue-green switches in Envoy.
 
 mod args;
+mod called;
 mod envoy;
 mod failure;
+mod manifest;
 mod module;
 mod output;
 mod paint;

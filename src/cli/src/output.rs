@@ -2,6 +2,7 @@
 //! error.
 
 use crate::{
+    called,
     failure::{Exit, Failure},
     paint::{self, ColorChoice},
     screen::Screen,
@@ -44,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) next: Option<String>,
     /// What stands before the next step in the text.
     pub(crate) next_mark: &'static str,
+    /// The text is the result in any format, and nothing is added to it.
+    pub(crate) is_whole: bool,
 }
 
 impl Report {
@@ -54,6 +57,15 @@ impl Report {
             exit,
             next: None,
             next_mark: "next: ",
+            is_whole: false,
+        }
+    }
+
+    /// A text that programs read, whatever the format.
+    pub(crate) fn as_it_is(text: impl Into<String>) -> Self {
+        Self {
+            is_whole: true,
+            ..Self::new(Exit::Good, text, Value::Null)
         }
     }
 
@@ -68,17 +80,18 @@ impl Report {
 
     fn in_words(&self) -> String {
         let text = self.text.trim_end();
-        match &self.next {
+        called::as_called(&match &self.next {
             Some(step) if text.is_empty() => format!("{}{step}", self.next_mark),
             Some(step) => format!("{text}\n{}{step}", self.next_mark),
             None => text.to_owned(),
-        }
+        })
     }
 
     fn as_object(&self) -> Map<String, Value> {
         let mut object = object(self.json.clone());
         object.insert("exit_code".to_owned(), (self.exit as u8).into());
-        object.insert("next".to_owned(), self.next.clone().into());
+        let next = self.next.as_deref().map(called::as_called);
+        object.insert("next".to_owned(), next.into());
         object
     }
 }
@@ -190,19 +203,31 @@ impl Events {
     /// Prints a report or a failure, and gives the exit code.
     pub(crate) fn finish(&self, outcome: Result<Report, Failure>) -> ExitCode {
         let (exit, text, object) = match outcome {
+            Ok(report) if report.is_whole => {
+                let printed = self.write_out(&report.text);
+                return self.printed(printed, report.exit);
+            }
             Ok(report) => {
                 let text = self.painted(&report.in_words());
                 (report.exit, Some(text), report.as_object())
             }
             Err(failure) => {
                 self.complain(&failure);
-                (failure.kind, None, object(failure.to_json()))
+                (
+                    failure.kind,
+                    None,
+                    object(called::value_as_called(failure.to_json())),
+                )
             }
         };
         let printed = match self.format {
             Format::Text => text.map_or(Ok(()), |text| self.write_out(&text)),
             format => self.write_out(&in_format(format, object)),
         };
+        self.printed(printed, exit)
+    }
+
+    fn printed(&self, printed: io::Result<()>, exit: Exit) -> ExitCode {
         match printed {
             Ok(()) => exit.into(),
             Err(error) => {
@@ -233,7 +258,7 @@ impl Events {
         if let Some(hint) = failure.hint.as_deref().filter(|hint| !hint.is_empty()) {
             let _ = write!(text, "\nhint: {hint}");
         }
-        self.say(&text);
+        self.say(&called::as_called(&text));
     }
 }
 

@@ -160,7 +160,7 @@ impl Admin {
     async fn send(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), AdminError> {
         let unreachable = |reason: String| AdminError::Unreachable {
             proxy: self.proxy.clone(),
-            reason,
+            reason: self.proxy.fault().unwrap_or(reason),
         };
         let uri = format!("http://{}{path}", self.address());
         let uri: Uri = uri
@@ -206,7 +206,7 @@ impl Admin {
             .get(&format!("/stats?filter={}", percent_encoded(&regex)))
             .await?;
         let stats = self.read_stats(&String::from_utf8_lossy(&text));
-        if !stats.has_filter && stats.services.is_empty() {
+        if !stats.has_filter && stats.services.is_empty() && !self.may_hide_stats() {
             let filters: Vec<_> = self
                 .names
                 .iter()
@@ -219,6 +219,13 @@ impl Admin {
             });
         }
         Ok(stats)
+    }
+
+    /// True where istiod made the names: Istio's proxies keep most stats to themselves, so that one which
+    /// is not there tells nothing.
+    pub(crate) fn may_hide_stats(&self) -> bool {
+        let of_istio = |names: &Names| names.filter.starts_with("extensions.istio.io/");
+        self.names.iter().any(of_istio)
     }
 
     /// Asks for the stats of one service; a service that does not show is all empty.

@@ -1,7 +1,10 @@
-//! The ECDS file as a document: what a flip may change in it, and nothing else.
+//! A configuration as a document, be it an ECDS file or a plugin: what a flip may change in it, and nothing else.
+
+mod plugin;
 
 use crate::splice::{Object, set_members, span, splice};
 use cutover_core::{InvalidConfig, Plan, Service, Switch};
+use cutover_kube::{Plugin, SwitchChange};
 use serde_json::value::RawValue;
 use std::ops::Range;
 
@@ -9,18 +12,32 @@ const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtension
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
 
-/// An ECDS file with exactly one Wasm filter, taken apart.
+/// An ECDS file with exactly one Wasm filter, or a plugin of Istio, taken apart.
 ///
-/// It is changed as text: what a flip does not mean keeps its order, its layout, its every byte.
+/// A file is changed as text: what a flip does not mean keeps its order, its layout, its every byte. Of
+/// a plugin only the switch is sent.
 #[derive(Clone, Debug)]
 pub struct Document {
-    text: String,
     names: Vec<Names>,
     version: Option<String>,
     /// The plugin configuration, as JSON text.
     configuration: String,
-    /// Where it lies in `text`.
-    place: Range<usize>,
+    body: Body,
+}
+
+/// What the plugin configuration lies in.
+#[derive(Clone, Debug)]
+enum Body {
+    File {
+        text: String,
+        /// Where the configuration lies in it.
+        place: Range<usize>,
+    },
+    Plugin {
+        plugin: Box<Plugin>,
+        /// What it shall become.
+        change: Option<SwitchChange>,
+    },
 }
 
 /// The names that Envoy's stats know the filter by.
@@ -132,9 +149,11 @@ impl Document {
         Ok(Self {
             names: vec![Names { filter, plugin }],
             version: string(root.get("version_info")),
-            place: span(&text, value),
             configuration,
-            text,
+            body: Body::File {
+                place: span(&text, value),
+                text,
+            },
         })
     }
 
@@ -143,7 +162,7 @@ impl Document {
         &self.names
     }
 
-    /// The file's `version_info`: the generation, as the tool writes it.
+    /// The file's `version_info`: the generation, as the tool writes it. The resource version of a plugin.
     pub fn version_info(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -158,8 +177,8 @@ impl Document {
         Plan::parse(self.configuration())
     }
 
-    /// The file with another switch of `service`: its keys `active`, `generation` and `previous`,
-    /// and the file's `version_info`, change; nothing else does. A configuration that has no such
+    /// The same with another switch of `service`: its keys `active`, `generation` and `previous`,
+    /// and a file's `version_info`, change; nothing else does. A configuration that has no such
     /// service, and so no [`plan`](Self::plan) with it, stays as it is.
     #[must_use]
     pub fn with_switch(&self, service: &str, switch: &Switch) -> Self {
@@ -169,9 +188,9 @@ impl Document {
 
     fn changed(&self, service: &str, switch: &Switch) -> Option<Self> {
         let top = Object::parse(&self.configuration).ok()?;
-        let place = match top.get("services") {
-            Some(services) => Object::parse(services).ok()?.get(service)?,
-            None => self.configuration.as_str(),
+        let (place, named) = match top.get("services") {
+            Some(services) => (Object::parse(services).ok()?.get(service)?, true),
+            None => (self.configuration.as_str(), false),
         };
         let generation = switch.generation.map(|generation| generation.to_string());
         let previous = switch.previous.map(|previous| {
@@ -181,36 +200,55 @@ impl Document {
         let changes = [
             ("active", Some(format!("\"{}\"", switch.active))),
             ("generation", generation.clone()),
-            ("previous", previous),
+            ("previous", previous.filter(|_| self.plugin().is_none())),
         ];
         let switched = set_members(place, &changes).ok()?;
         let place = span(&self.configuration, place);
         let configuration = splice(&self.configuration, vec![(place, switched)]);
-        let embedded = serde_json::Value::from(configuration).to_string();
-        let text = splice(&self.text, vec![(self.place.clone(), embedded)]);
-        let version = format!("\"{}\"", generation.unwrap_or_else(|| "0".to_owned()));
-        let text = set_members(&text, &[("version_info", Some(version))]).ok()?;
-        Self::parse(text.as_bytes()).ok()
+        match &self.body {
+            Body::File { text, place } => {
+                let embedded = serde_json::Value::from(configuration).to_string();
+                let text = splice(text, vec![(place.clone(), embedded)]);
+                let version = format!("\"{}\"", generation.unwrap_or_else(|| "0".to_owned()));
+                let text = set_members(&text, &[("version_info", Some(version))]).ok()?;
+                Self::parse(text.as_bytes()).ok()
+            }
+            Body::Plugin { plugin, .. } => Some(Self {
+                configuration,
+                body: Body::Plugin {
+                    plugin: plugin.clone(),
+                    change: Some(plugin::change(named.then_some(service), switch)),
+                },
+                ..self.clone()
+            }),
+        }
     }
 
-    /// The resource in the file, a `TypedExtensionConfig`, as Envoy dumps it.
-    pub(crate) fn resource(&self) -> serde_json::Value {
-        let mut file: serde_json::Value = serde_json::from_str(&self.text).unwrap_or_default();
+    /// The resource in the file, a `TypedExtensionConfig`, as Envoy dumps it; none of a plugin, of which
+    /// istiod makes the resource.
+    pub(crate) fn resource(&self) -> Option<serde_json::Value> {
+        let Body::File { text, .. } = &self.body else {
+            return None;
+        };
+        let mut file: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         let resource = file.pointer_mut("/resources/0");
-        resource.map(serde_json::Value::take).unwrap_or_default()
+        resource.map(serde_json::Value::take)
     }
 
     /// The module's file, as Envoy finds it; none when the module comes from elsewhere.
     pub(crate) fn module(&self) -> Option<std::path::PathBuf> {
-        let resource = self.resource();
+        let resource = self.resource()?;
         let config = resource.pointer("/typed_config/config")?;
         let vm = config.get("vm_config").or_else(|| config.get("vmConfig"))?;
         Some(vm.pointer("/code/local/filename")?.as_str()?.into())
     }
 
-    /// The file's bytes.
+    /// The file's bytes; of a plugin its configuration alone.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.text.clone().into_bytes()
+        match &self.body {
+            Body::File { text, .. } => text.clone().into_bytes(),
+            Body::Plugin { .. } => self.configuration.clone().into_bytes(),
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// The keys of a service that a flip may change.
 const SWITCH: [&str; 3] = ["active", "generation", "previous"];
 
+/// The service of a configuration in the short form.
+const DEFAULT_SERVICE: &str = "default";
+
 /// What Envoy hides in a dump.
 const REDACTED: &str = "[redacted]";
 
@@ -22,19 +25,68 @@ pub struct Running {
 impl Running {
     /// False when Envoy refused this configuration and runs an older one that it does not show:
     /// its dump holds what it was given last, not what it took (Envoy 1.40).
-    pub fn was_accepted(&self, stats: &Stats) -> bool {
-        self.version == stats.version
+    ///
+    /// Of a file both have a version. istiod's resources have none; there a switch that is newer than
+    /// the one that shows was refused, or is not taken yet.
+    pub fn was_accepted(&self, document: &Document, stats: &Stats) -> bool {
+        if document.plugin().is_none() {
+            return self.version == stats.version;
+        }
+        let shown = |service: &str| stats.services.get(service)?.generation;
+        let mut given = self.generations().into_iter();
+        given.all(|(service, given)| shown(&service).is_none_or(|shown| shown >= given))
+    }
+
+    /// The generations that it was given, by service.
+    fn generations(&self) -> Vec<(String, u64)> {
+        let Some(plugin) = taken_apart(self.resource.clone()).0 else {
+            return vec![];
+        };
+        let of = |service: &Value| service.get("generation")?.as_u64();
+        match plugin.get("services").and_then(Value::as_object) {
+            None => of(&plugin)
+                .map(|generation| (DEFAULT_SERVICE.to_owned(), generation))
+                .into_iter()
+                .collect(),
+            Some(services) => services
+                .iter()
+                .filter_map(|(name, service)| Some((name.clone(), of(service)?)))
+                .collect(),
+        }
+    }
+
+    /// What it was given last and what it shows, where it did not take it: the first service that tells.
+    pub(crate) fn not_taken(&self, stats: &Stats) -> (Option<String>, Option<String>) {
+        let older = self.generations().into_iter().find_map(|(service, given)| {
+            let shown = stats.services.get(&service)?.generation?;
+            (shown < given).then_some((given, shown))
+        });
+        match older {
+            None => (self.version.clone(), stats.version.clone()),
+            Some((given, shown)) => (
+                Some(format!("generation {given}")),
+                Some(format!("generation {shown}")),
+            ),
+        }
     }
 }
 
 /// The paths outside the switches where file and Envoy differ: those of the plugin configuration
 /// begin with `configuration.`, the others lie in the Wasm filter's `config`, or in the resource.
+///
+/// Of a plugin only its configuration is compared: the resource is made by istiod, and the agent has
+/// rewritten where its module lies.
 pub fn drift(file: &Document, running: &Value) -> Vec<String> {
     let mut paths = vec![];
-    let file = file.resource();
-    let (file_plugin, file) = taken_apart(file);
     let (running_plugin, running) = taken_apart(running.clone());
-    compare("", Some(&file), Some(&running), &mut paths);
+    let file_plugin = match file.resource() {
+        None => Some(file.value()),
+        Some(resource) => {
+            let (plugin, resource) = taken_apart(resource);
+            compare("", Some(&resource), Some(&running), &mut paths);
+            plugin
+        }
+    };
     match (file_plugin, running_plugin) {
         (Some(file), Some(running)) => compare(
             "configuration",
@@ -51,10 +103,9 @@ pub fn drift(file: &Document, running: &Value) -> Vec<String> {
 /// The services whose switch in the file is not the one that the Envoy was given: pushing the file
 /// would switch them, too.
 pub fn other_switches(file: &Document, running: &Value, but: &str) -> Vec<String> {
-    let (Some(Value::Object(file)), Some(Value::Object(running))) = (
-        taken_apart(file.resource()).0,
-        taken_apart(running.clone()).0,
-    ) else {
+    let (Value::Object(file), Some(Value::Object(running))) =
+        (file.value(), taken_apart(running.clone()).0)
+    else {
         return vec![];
     };
     let (Some(Value::Object(file)), Some(Value::Object(running))) =
@@ -87,7 +138,7 @@ fn taken_apart(resource: Value) -> (Option<Value>, Value) {
     (plugin, resource)
 }
 
-fn without_switches(mut plugin: Value) -> Value {
+pub(crate) fn without_switches(mut plugin: Value) -> Value {
     let remove = |service: &mut Map<String, Value>| {
         for key in SWITCH {
             service.remove(key);
@@ -134,6 +185,13 @@ fn in_snake_case(value: Value) -> Value {
         Value::Array(list) => list.into_iter().map(in_snake_case).collect(),
         other => other,
     }
+}
+
+/// The paths below `top` at which two values differ.
+pub(crate) fn differences(top: &str, one: &Value, other: &Value) -> Vec<String> {
+    let mut paths = vec![];
+    compare(top, Some(one), Some(other), &mut paths);
+    paths
 }
 
 fn compare(path: &str, file: Option<&Value>, running: Option<&Value>, paths: &mut Vec<String>) {

@@ -18,7 +18,7 @@ fn blue() -> Value {
 
 /// What Envoy would dump of a file that it was given.
 fn dump_of(configuration: Value) -> Value {
-    document(configuration).resource()
+    document(configuration).resource().unwrap()
 }
 
 #[track_caller]

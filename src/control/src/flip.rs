@@ -4,14 +4,16 @@ mod change;
 mod error;
 mod order;
 mod outlook;
+mod write;
 
 pub use error::FlipError;
 pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
 
 pub use change::unix_ms;
+pub(crate) use write::taken;
 
 use crate::{
-    FileTarget, Fleet, Interrupt, Proxy, State,
+    Fleet, Interrupt, Proxy, State, Target,
     watch::{Shown, Steps},
 };
 use cutover_core::{Color, Switch};
@@ -37,6 +39,8 @@ pub struct FlipRequest {
     pub deadline: Duration,
     /// Passes over the gates: health, drift, another flip that still waits.
     pub force: bool,
+    /// In a cluster: takes fields of the switch that others own.
+    pub take_fields: bool,
     /// Why, for the journal.
     pub reason: Option<String>,
     /// Stops it.
@@ -102,7 +106,7 @@ pub struct Flipped {
 /// missed or refused the last push), the same color is pushed again under a new generation, and the
 /// way back stays what it was. An Envoy that cannot be asked beforehand stops the flip, as do the
 /// gates.
-pub async fn flip(target: &FileTarget, request: &FlipRequest) -> Result<Flipped, FlipError> {
+pub async fn flip(target: &Target, request: &FlipRequest) -> Result<Flipped, FlipError> {
     let order = Order {
         aim: Aim::To(request.to),
         service: request.service.as_deref(),
@@ -112,6 +116,7 @@ pub async fn flip(target: &FileTarget, request: &FlipRequest) -> Result<Flipped,
         fleet: &request.fleet,
         deadline: request.deadline,
         force: request.force,
+        take_fields: request.take_fields,
         reason: request.reason.as_deref(),
         interrupt: &request.interrupt,
         steps: &request.steps,
@@ -121,10 +126,7 @@ pub async fn flip(target: &FileTarget, request: &FlipRequest) -> Result<Flipped,
 
 /// Switches a service to the color before: that of `previous`, or the other one where the file has
 /// no `previous`. It is written even when no Envoy can be asked: a way back is never gated.
-pub async fn rollback(
-    target: &FileTarget,
-    request: &RollbackRequest,
-) -> Result<Flipped, FlipError> {
+pub async fn rollback(target: &Target, request: &RollbackRequest) -> Result<Flipped, FlipError> {
     let order = Order {
         aim: Aim::Back,
         service: request.service.as_deref(),
@@ -134,6 +136,7 @@ pub async fn rollback(
         fleet: &request.fleet,
         deadline: request.deadline,
         force: true,
+        take_fields: true,
         reason: request.reason.as_deref(),
         interrupt: &request.interrupt,
         steps: &request.steps,

@@ -2,7 +2,7 @@
 //! back.
 
 use crate::{
-    Chapter, Document, Endpoints, Fate, FileTarget, ModuleId, Proxy, Running, Stats, drift,
+    Chapter, Document, Endpoints, Fate, ModuleId, Proxy, Running, Stats, Target, drift,
     journal::Entry, other_switches,
 };
 use cutover_core::{Color, RouteBy, Service};
@@ -249,11 +249,16 @@ pub(crate) fn at_envoy(
     let Some(running) = &facts.running else {
         return refusals;
     };
-    if !running.was_accepted(&facts.stats) {
+    if !running.was_accepted(document, &facts.stats) {
+        let (refused, runs) = if document.plugin().is_some() {
+            running.not_taken(&facts.stats)
+        } else {
+            (running.version.clone(), facts.stats.version.clone())
+        };
         refusals.push(Refusal::RefusedLast {
             proxy: proxy.clone(),
-            refused: running.version.clone(),
-            runs: facts.stats.version.clone(),
+            refused,
+            runs,
         });
         return refusals;
     }
@@ -273,7 +278,7 @@ pub(crate) fn at_envoy(
 /// What is wrong with the modules: those of the Envoys, in the order of the request, and the file
 /// that a push would make them load.
 pub(crate) fn modules(
-    target: &FileTarget,
+    target: &Target,
     document: &Document,
     envoys: &[(&Proxy, &Facts)],
 ) -> Vec<Refusal> {
@@ -281,7 +286,7 @@ pub(crate) fn modules(
     // Of one that was given nothing, or refused what it was given, nothing is known.
     let is_known = |facts: &Facts| {
         let running = facts.running.as_ref();
-        running.is_some_and(|running| running.was_accepted(&facts.stats))
+        running.is_some_and(|running| running.was_accepted(document, &facts.stats))
     };
     let running = envoys.iter().filter(|(_, facts)| is_known(facts));
     let shown: Vec<_> = running
@@ -308,13 +313,10 @@ pub(crate) fn modules(
 }
 
 /// The module that the configuration names, where it can be found and is one of Cutover's.
-pub(crate) fn module_on_disk(
-    target: &FileTarget,
-    document: &Document,
-) -> Option<(PathBuf, ModuleId)> {
+pub(crate) fn module_on_disk(target: &Target, document: &Document) -> Option<(PathBuf, ModuleId)> {
     // A relative path is relative to Envoy's folder, which is that of the file where `init` or `up`
     // wrote it; where it is another one, nothing is found and nothing concluded.
-    let path = target.path().with_file_name(document.module()?);
+    let path = target.file()?.path().with_file_name(document.module()?);
     let module = ModuleId::of_wasm(&fs::read(&path).ok()?)?;
     Some((path, module))
 }

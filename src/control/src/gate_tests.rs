@@ -1,5 +1,5 @@
 use super::*;
-use crate::{ResourceOptions, resource};
+use crate::{FileTarget, ResourceOptions, resource};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ fn facts(document: &Document) -> Facts {
         },
         running: Some(Running {
             version,
-            resource: document.resource(),
+            resource: document.resource().unwrap(),
         }),
         clusters: Some(["a", "b"].map(|name| (name.to_owned(), one.clone())).into()),
     }
@@ -132,7 +132,7 @@ fn of_a_file_that_envoy_refused_nothing_is_concluded() {
 #[test]
 fn a_module_that_is_not_the_one_that_runs_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let target = FileTarget::new(folder.path().join("cutover.json"));
+    let target = Target::from(FileTarget::new(folder.path().join("cutover.json")));
     let document = document(&blue());
     let facts = |version| Facts {
         stats: Stats {

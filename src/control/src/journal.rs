@@ -34,15 +34,20 @@ pub struct Journal {
 
 /// A journal that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the journal {} cannot be {action}: {source}", .path.display())]
-pub struct JournalError {
-    /// The journal.
-    pub path: PathBuf,
-    /// What was tried: `read` or `written`.
-    pub action: &'static str,
-    /// Why not.
-    #[source]
-    pub source: io::Error,
+pub enum JournalError {
+    /// The one beside a file.
+    #[error("the journal {} cannot be {action}: {source}", .path.display())]
+    File {
+        /// The journal.
+        path: PathBuf,
+        /// What was tried: `read` or `written`.
+        action: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The one of a plugin.
+    #[error(transparent)]
+    Kube(#[from] cutover_kube::JournalError),
 }
 
 /// One line: the beginning of a switch, or what came of it.
@@ -242,7 +247,7 @@ impl Journal {
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> JournalError {
-        JournalError {
+        JournalError::File {
             path: self.path.clone(),
             action,
             source,

@@ -8,10 +8,12 @@ mod endpoint;
 mod fleet;
 mod flip;
 mod gate;
+mod git;
 mod interrupt;
 mod journal;
 mod module_id;
 mod proxy;
+mod revert;
 mod splice;
 mod status;
 mod target;
@@ -22,6 +24,8 @@ mod watch;
 pub mod bootstrap;
 pub mod resource;
 pub mod state;
+
+pub use cutover_kube::{Access, ApplyError, ClusterError, FindError, ObjectName, Plugin};
 
 pub use admin::{Admin, AdminError, Endpoints, Seen, Stats};
 pub use bootstrap::{AccessLog, Bootstrap, FromClients, Health, HealthPath};
@@ -34,6 +38,7 @@ pub use flip::{
     flip, plan, rollback, unix_ms,
 };
 pub use gate::Refusal;
+pub use git::GitDrift;
 pub use interrupt::Interrupt;
 pub use journal::{
     Absent, Author, Chapter, Entry, Fate, Journal, JournalError, Kind, Recalled, State,
@@ -41,11 +46,12 @@ pub use journal::{
 pub use module_id::ModuleId;
 pub use proxy::Proxy;
 pub use resource::ResourceOptions;
+pub use revert::Revert;
 pub use state::{
     Found, Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock,
 };
 pub use status::{Agreement, Answer, ProxyStatus, Shows, Status, status};
-pub use target::{FileTarget, Locked, TargetError};
+pub use target::{FileTarget, KubeTarget, Locked, Target, TargetError};
 pub use until::{Missing, Until};
 pub use wait::{Landing, WaitError, WaitRequest, wait};
 pub use watch::{Shown, Step, Steps, Unshown, Why};

@@ -1,8 +1,15 @@
 //! An Envoy: how people call it, and where it is asked.
 
+use cutover_kube::PodProxy;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 /// What stands before the name of a pod.
 const POD: &str = "pod ";
@@ -11,17 +18,22 @@ const POD: &str = "pod ";
 ///
 /// One that was named by its address is called so. A pod is reached through a tunnel, whose address
 /// says nothing to anybody.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone)]
 pub struct Proxy {
     name: Arc<str>,
     address: SocketAddr,
+    /// Knows why the tunnel fails.
+    tunnel: Option<Arc<PodProxy>>,
 }
 
 impl Proxy {
     /// The sidecar or gateway in a pod, reached at this address.
     pub fn in_pod(namespace: &str, pod: &str, address: SocketAddr) -> Self {
-        let name = format!("{POD}{namespace}/{pod}").into();
-        Self { name, address }
+        Self {
+            name: format!("{POD}{namespace}/{pod}").into(),
+            address,
+            tunnel: None,
+        }
     }
 
     /// How people call it: its address, or `pod NAMESPACE/NAME`.
@@ -39,12 +51,22 @@ impl Proxy {
         self.address
     }
 
+    /// Why the last connection to a pod failed: at its address it only broke.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let fault = self.tunnel.as_ref()?.fault()?;
+        Some(fault.to_string())
+    }
+
     /// An object with `admin`, and `pod` where it is one.
     pub fn to_json(&self) -> Value {
         match self.pod() {
             None => json!({ "admin": self.name() }),
             Some(pod) => json!({ "admin": self.name(), "pod": pod }),
         }
+    }
+
+    fn key(&self) -> (&str, SocketAddr) {
+        (&self.name, self.address)
     }
 }
 
@@ -53,13 +75,55 @@ impl From<SocketAddr> for Proxy {
         Self {
             name: address.to_string().into(),
             address,
+            tunnel: None,
         }
+    }
+}
+
+impl From<&PodProxy> for Proxy {
+    fn from(pod: &PodProxy) -> Self {
+        Self {
+            tunnel: Some(Arc::new(pod.clone())),
+            ..Self::in_pod(&pod.namespace, &pod.name, pod.address)
+        }
+    }
+}
+
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Proxy {}
+
+impl PartialOrd for Proxy {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Proxy {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for Proxy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.name)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({} at {})", self.name, self.address)
     }
 }
 
@@ -85,5 +149,6 @@ mod tests {
         let other = Proxy::from(address);
         assert_eq!(other.to_json(), json!({ "admin": "127.0.0.1:9901" }));
         assert_eq!(pod.address(), other.address());
+        assert_ne!(pod, other);
     }
 }

@@ -1,8 +1,8 @@
 //! What the file says, what each proxy shows, and whether the two agree.
 
 use crate::{
-    Admin, AdminError, Document, Endpoints, FileTarget, Fleet, FlipError, ModuleId, Proxy, Refusal,
-    Seen, Stats, drift, gate, service_of,
+    Admin, AdminError, Document, Endpoints, Fleet, FlipError, ModuleId, Proxy, Refusal, Revert,
+    Seen, Stats, Target, drift, gate, revert::reverts, service_of,
 };
 use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,10 @@ pub struct Status {
     pub module: Option<ModuleId>,
     /// What each Envoy shows, in the order of the fleet.
     pub proxies: Vec<ProxyStatus>,
+    /// What was read.
+    pub document: Document,
+    /// Switches that somebody took back in the cluster.
+    pub reverts: Vec<Revert>,
 }
 
 /// One Envoy.
@@ -185,11 +189,11 @@ impl Status {
 
 /// Reads the file and asks every Envoy, all at once.
 pub async fn status(
-    target: &FileTarget,
+    target: &Target,
     service: Option<&str>,
     fleet: &Fleet,
 ) -> Result<Status, FlipError> {
-    let document = target.read()?;
+    let document = target.read().await?;
     let plan = document.plan()?;
     if service.is_some() {
         service_of(&plan, service)?;
@@ -201,18 +205,27 @@ pub async fn status(
         .map(AsRef::as_ref)
         .filter(wanted)
         .collect();
-    let (services, document) = (&services, &document);
+    let (services, read) = (&services, &document);
     let asked = fleet.now().into_iter().map(|proxy| async move {
-        let client = Admin::with_names(proxy.clone(), document.names());
-        let answer = ask(&client, service, services, document).await;
+        let client = Admin::with_names(proxy.clone(), read.names());
+        let answer = ask(&client, service, services, read).await;
         ProxyStatus { proxy, answer }
     });
     let proxies = futures_util::future::join_all(asked).await;
+    let reverts = if target.kube().is_some() {
+        // Without rights on the journal what the proxies show has to do.
+        let journal = target.entries().await.unwrap_or_default();
+        reverts(&document, &plan, &proxies, &journal)
+    } else {
+        vec![]
+    };
     Ok(Status {
         version: document.version_info().map(str::to_owned),
-        module: gate::module_on_disk(target, document).map(|(_, module)| module),
+        module: gate::module_on_disk(target, &document).map(|(_, module)| module),
         plan,
         proxies,
+        document,
+        reverts,
     })
 }
 
@@ -236,7 +249,7 @@ async fn ask(
         clusters => admin.clusters(clusters).await?,
     };
     let running = admin.running_config().await?;
-    let accepted = running.filter(|running| running.was_accepted(&stats));
+    let accepted = running.filter(|running| running.was_accepted(document, &stats));
     let drift = accepted.map(|running| drift(document, &running.resource));
     Ok(Answer {
         version,

@@ -1,257 +1,109 @@
-//! `file:PATH`: a configuration that lives in a file which Envoy watches.
+//! Where a configuration lives: a file that Envoy watches, or a plugin in a cluster.
 
-use crate::{Author, Document, document::InvalidDocument};
-use std::{
-    ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
-    path::{Path, PathBuf},
-};
+mod error;
+mod file;
+mod kube;
 
-/// An ECDS file, and the only way in which Cutover changes it: whole, or not at all.
-///
-/// The new content is written beside the file, synced, and renamed over it, so that a reader and a
-/// crash see the old file or the new one. Envoy notices the rename, not the write.
+pub use error::TargetError;
+pub use file::{FileTarget, Locked};
+pub use kube::KubeTarget;
+
+pub(crate) use file::{holder, open_lock, sync_folder};
+
+use crate::{Document, Entry, Journal, JournalError};
+use std::fmt;
+use tokio::task::spawn_blocking;
+
+/// A configuration, wherever it lives.
 #[derive(Clone, Debug)]
-pub struct FileTarget {
-    path: PathBuf,
+pub enum Target {
+    /// `file:PATH`.
+    File(FileTarget),
+    /// `k8s:NAMESPACE/NAME`.
+    Kube(Box<KubeTarget>),
 }
 
-/// The right to change a target, until it is dropped or the process dies.
-#[derive(Debug)]
-pub struct Locked {
-    target: FileTarget,
-    _lock: File,
-}
-
-/// A target that cannot be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// There is no such file.
-    #[error("there is no file {}", .0.display())]
-    Missing(PathBuf),
-    /// It is a folder, a pipe, a device.
-    #[error("{} is not a regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// It is a symbolic link: a rename would replace the link, and leave what it points to as it is.
-    #[error("{} is a symbolic link to {}, and only a regular file is changed", .path.display(), .to.display())]
-    SymbolicLink {
-        /// The link.
-        path: PathBuf,
-        /// Where it points.
-        to: PathBuf,
-    },
-    /// Another process that lives is changing it.
-    #[error("{} is being changed by {holder}", .path.display())]
-    Locked {
-        /// The target.
-        path: PathBuf,
-        /// The other one, in words.
-        holder: String,
-    },
-    /// The operating system says no.
-    #[error("{} cannot be {action}: {source}", .path.display())]
-    Io {
-        /// What was tried: `read`, `locked`, `replaced`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is not an ECDS file with one Wasm filter.
-    #[error("{} is not an ECDS file of Cutover: {reason}", .path.display())]
-    Document {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: InvalidDocument,
-    },
-}
-
-impl FileTarget {
-    /// Names a file; nothing is opened yet.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Reads the file; a symbolic link is followed.
-    pub fn read_bytes(&self) -> Result<Vec<u8>, TargetError> {
-        let metadata = fs::metadata(&self.path).map_err(|error| self.io("read", error))?;
-        if !metadata.is_file() {
-            return Err(TargetError::NotAFile(self.path.clone()));
+impl Target {
+    /// Reads the configuration as it is now.
+    pub async fn read(&self) -> Result<Document, TargetError> {
+        match self {
+            Self::File(file) => file.read(),
+            Self::Kube(kube) => kube.read().await,
         }
-        fs::read(&self.path).map_err(|error| self.io("read", error))
     }
 
-    /// Reads the file and takes it apart.
-    pub fn read(&self) -> Result<Document, TargetError> {
-        Document::parse(&self.read_bytes()?).map_err(|reason| TargetError::Document {
-            path: self.path.clone(),
-            reason,
-        })
+    /// What the journal has, oldest first.
+    pub async fn entries(&self) -> Result<Vec<Entry>, JournalError> {
+        match self {
+            Self::File(file) => Journal::of(file).read(),
+            Self::Kube(kube) => kube.entries().await,
+        }
     }
 
-    /// Takes the lock at `PATH.lock`, without waiting. The lock belongs to the open file (flock), so
-    /// that a process that died holds none; the file itself stays.
-    pub fn lock(&self) -> Result<Locked, TargetError> {
-        self.own_metadata()?;
-        let path = self.beside("", ".lock");
-        let failed = |source| TargetError::Io {
-            action: "locked",
-            path: path.clone(),
-            source,
-        };
-        let mut file = open_lock(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(TargetError::Locked {
-                    path: self.path.clone(),
-                    holder: holder(&path),
-                });
+    /// Notes a line in the journal.
+    pub(crate) async fn note(&self, entry: &Entry) -> Result<(), JournalError> {
+        match self {
+            Self::File(file) => {
+                let (journal, entry) = (Journal::of(file), entry.clone());
+                // On a thread of its own: a sync to disk takes milliseconds that others would wait.
+                let noted = spawn_blocking(move || journal.append(&entry)).await;
+                noted.unwrap_or(Ok(()))
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        // Only for the message of whoever comes second: the lock does not depend on it.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| write!(file, "{}", Author::this_process()));
-        self.give_to_owner(&file);
-        Ok(Locked {
-            target: self.clone(),
-            _lock: file,
-        })
-    }
-
-    /// Replaces the file by any bytes under its lock, atomically.
-    pub fn replace(&self, bytes: &[u8]) -> Result<(), TargetError> {
-        self.lock()?.replace(bytes)
-    }
-
-    /// Lets the target's owner take the lock, too, after root did it first.
-    fn give_to_owner(&self, lock: &File) {
-        if let (Ok(target), Ok(lock_metadata)) = (self.own_metadata(), lock.metadata())
-            && target.uid() != lock_metadata.uid()
-        {
-            // Only root can; nothing depends on it.
-            let _ = fchown(lock, Some(target.uid()), Some(target.gid()));
+            Self::Kube(kube) => kube.note(entry).await,
         }
     }
 
-    /// The file's own metadata; refuses what a rename would not replace as meant.
-    pub(crate) fn own_metadata(&self) -> Result<fs::Metadata, TargetError> {
-        let metadata = fs::symlink_metadata(&self.path).map_err(|error| self.io("read", error))?;
-        if metadata.is_symlink() {
-            let to = fs::read_link(&self.path).map_err(|error| self.io("read", error))?;
-            return Err(TargetError::SymbolicLink {
-                path: self.path.clone(),
-                to,
-            });
-        }
-        if !metadata.is_file() {
-            return Err(TargetError::NotAFile(self.path.clone()));
-        }
-        Ok(metadata)
-    }
-
-    fn io(&self, action: &'static str, source: io::Error) -> TargetError {
-        if source.kind() == io::ErrorKind::NotFound {
-            return TargetError::Missing(self.path.clone());
-        }
-        TargetError::Io {
-            action,
-            path: self.path.clone(),
-            source,
+    /// Where its journal is, in words.
+    pub fn journal(&self) -> String {
+        match self {
+            Self::File(file) => Journal::of(file).path().display().to_string(),
+            Self::Kube(kube) => kube.journal(),
         }
     }
 
-    /// A file in the same folder, named after this one.
-    pub(crate) fn beside(&self, before: &str, after: &str) -> PathBuf {
-        let mut name = OsString::from(before);
-        name.push(self.path.file_name().unwrap_or_default());
-        name.push(after);
-        self.path.with_file_name(name)
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&FileTarget> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Kube(_) => None,
+        }
+    }
+
+    /// The plugin in a cluster, if it is one.
+    pub fn kube(&self) -> Option<&KubeTarget> {
+        match self {
+            Self::File(_) => None,
+            Self::Kube(kube) => Some(kube),
+        }
+    }
+
+    /// What people call it where it is meant as one of two: `the file`, `WasmPlugin shop/web`.
+    pub fn noun(&self) -> String {
+        match self {
+            Self::File(_) => "the file".to_owned(),
+            Self::Kube(kube) => kube.plugin().to_string(),
+        }
     }
 }
 
-impl Locked {
-    /// Reads the file and takes it apart.
-    pub fn read(&self) -> Result<Document, TargetError> {
-        self.target.read()
-    }
-
-    /// Replaces the file, atomically; mode and owner stay.
-    pub fn replace(&self, bytes: &[u8]) -> Result<(), TargetError> {
-        let target = &self.target;
-        let old = target.own_metadata()?;
-        // One name, under the lock: what a killed writer left is overwritten, and never adds up.
-        let beside = target.beside(".", ".tmp");
-        let replaced = write_beside(&beside, &old, bytes)
-            .and_then(|()| fs::rename(&beside, &target.path))
-            .and_then(|()| sync_folder(&target.path));
-        replaced.map_err(|source| {
-            let _ = fs::remove_file(&beside);
-            TargetError::Io {
-                action: "replaced",
-                path: target.path.clone(),
-                source,
-            }
-        })
+impl From<FileTarget> for Target {
+    fn from(file: FileTarget) -> Self {
+        Self::File(file)
     }
 }
 
-fn write_beside(beside: &Path, old: &fs::Metadata, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(beside)?;
-    file.write_all(bytes)?;
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        // Envoy may run as that owner: a file that it can't read is as bad as none.
-        fchown(&file, Some(old.uid()), Some(old.gid()))?;
-    }
-    file.set_permissions(old.permissions())?;
-    file.sync_all()
-}
-
-/// Opens a lock file, or makes it; what its last holder wrote into it stays.
-pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-}
-
-/// Who holds a lock, as they wrote into it.
-pub(crate) fn holder(lock: &Path) -> String {
-    let holder = fs::read_to_string(lock).unwrap_or_default();
-    match holder.trim() {
-        "" => "another process".to_owned(),
-        holder => holder.to_owned(),
+impl From<&FileTarget> for Target {
+    fn from(file: &FileTarget) -> Self {
+        Self::File(file.clone())
     }
 }
 
-/// Makes a rename outlive a power failure.
-pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+/// As it is typed behind `--target`.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "file:{}", file.path().display()),
+            Self::Kube(kube) => write!(f, "k8s:{}", kube.plugin().typed()),
+        }
+    }
 }
-
-#[cfg(test)]
-#[path = "target_tests.rs"]
-mod tests;

@@ -94,6 +94,7 @@ impl Until {
                 why,
             });
         };
+        let noun = status.document.noun();
         if status.proxies.is_empty() {
             miss(None, None, "no Envoy can be asked".to_owned());
         }
@@ -104,11 +105,11 @@ impl Until {
                 continue;
             }
             for service in services {
-                if let Some(why) = self.lacks(proxy, service) {
+                if let Some(why) = self.lacks(proxy, service, &noun) {
                     miss(who, Some(service), why);
                 }
             }
-            let wrong = [drifts(proxy), other_module(proxy, status.module)];
+            let wrong = [drifts(proxy, &noun), other_module(proxy, status.module)];
             for why in wrong
                 .into_iter()
                 .flatten()
@@ -132,7 +133,7 @@ impl Until {
         missing
     }
 
-    fn lacks(self, proxy: &ProxyStatus, service: &Service) -> Option<String> {
+    fn lacks(self, proxy: &ProxyStatus, service: &Service, noun: &str) -> Option<String> {
         let beside = proxy.shows(service.name(), service.switch())?;
         let (admin, seen, file) = (&proxy.proxy, &beside.seen, service.switch());
         let shown = match (seen.generation, seen.active) {
@@ -150,7 +151,7 @@ impl Until {
                 let good = beside.agreement.is_good();
                 (!good).then(|| match beside.agreement {
                     Agreement::Missing => shown,
-                    _ => format!("{shown}; the file has {file}"),
+                    _ => format!("{shown}; {noun} has {file}"),
                 })
             }
             Self::Shows(color) => (seen.active != Some(color)).then_some(shown),
@@ -171,7 +172,7 @@ impl Until {
     }
 }
 
-fn drifts(proxy: &ProxyStatus) -> Option<String> {
+fn drifts(proxy: &ProxyStatus, noun: &str) -> Option<String> {
     let drift = proxy.answer.as_ref().ok()?.drift.as_ref()?;
     let [first, more @ ..] = drift.as_slice() else {
         return None;
@@ -181,7 +182,7 @@ fn drifts(proxy: &ProxyStatus) -> Option<String> {
         number => format!(" and {number} more"),
     };
     Some(format!(
-        "{} runs another configuration than the file: {first}{more}",
+        "{} runs another configuration than {noun}: {first}{more}",
         proxy.proxy
     ))
 }

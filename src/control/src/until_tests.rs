@@ -1,5 +1,7 @@
 use super::*;
-use crate::{AdminError, Answer, ModuleId, Seen, Stats};
+use crate::{
+    AdminError, Answer, Document, ModuleId, Proxy, ResourceOptions, Seen, Stats, resource,
+};
 use cutover_core::Plan;
 
 fn plan() -> Plan {
@@ -38,6 +40,15 @@ fn silent() -> ProxyStatus {
     }
 }
 
+fn document() -> Document {
+    let file = resource::render(&ResourceOptions {
+        module: "cutover.wasm".into(),
+        configuration: serde_json::json!({"active": "blue", "blue": "b", "green": "g"}),
+        environment: vec![],
+    });
+    Document::parse(file.as_bytes()).unwrap()
+}
+
 #[track_caller]
 fn check(until: &str, proxies: Vec<ProxyStatus>, expect: &[&str]) {
     let until: Until = until.parse().unwrap();
@@ -48,6 +59,8 @@ fn check(until: &str, proxies: Vec<ProxyStatus>, expect: &[&str]) {
         version: None,
         module: ModuleId::of_gauges(1, 1),
         proxies,
+        document: document(),
+        reverts: vec![],
     };
     let missing = until.missing(&status, &services);
     let missing: Vec<_> = missing.iter().map(|one| one.why.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Waiting until every proxy shows a generation, without writing anything.
 
 use crate::{
-    FileTarget, Fleet, Interrupt, Proxy, TargetError, UnknownService, service_of,
+    Fleet, Interrupt, Proxy, Target, TargetError, UnknownService, service_of,
     watch::{self, Goal, Outcome, Shown, Steps, Unshown, Watched, Why},
 };
 use cutover_core::{Color, Generation, InvalidConfig};
@@ -71,8 +71,8 @@ impl Landing {
 }
 
 /// Waits until every Envoy shows the generation, one of them shows a newer one, or the deadline.
-pub async fn wait(target: &FileTarget, request: &WaitRequest) -> Result<Landing, WaitError> {
-    let document = target.read()?;
+pub async fn wait(target: &Target, request: &WaitRequest) -> Result<Landing, WaitError> {
+    let document = target.read().await?;
     let plan = document.plan()?;
     let service = service_of(&plan, request.service.as_deref())?;
     let switch = service.switch();

@@ -197,6 +197,10 @@ impl Watched {
 
 /// Watches all proxies at once. Once one of them shows a newer generation there is nothing to wait
 /// for at the others.
+#[expect(
+    clippy::mutable_key_type,
+    reason = "what changes in a proxy, why its tunnel failed last, is no part of its order"
+)]
 pub(crate) async fn all(
     mut watched: Watched,
     goal: &Goal,

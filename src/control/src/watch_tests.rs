@@ -138,7 +138,7 @@ async fn a_proxy_that_leaves_is_not_waited_for_and_is_told_as_gone() {
     let (members, fleet) = Fleet::changing(proxies);
     let outcome = watched(fleet, |step| {
         if *step == Step::Shown(there.proxy.clone()) {
-            members.send_replace(vec![there.proxy.clone()]);
+            members.set(vec![there.proxy.clone()]);
         }
     });
     let outcome = outcome.await;
@@ -159,7 +159,7 @@ async fn a_proxy_that_comes_has_to_show_it_too() {
     all.push(comes.proxy.clone());
     let outcome = watched(fleet, |step| match step {
         Step::Shown(one) if *one == first.proxy => {
-            members.send_replace(all.clone());
+            members.set(all.clone());
         }
         Step::Came(one) if *one == comes.proxy => waits.show(20),
         Step::Shown(one) if *one == waits.proxy => comes.show(20),
@@ -178,7 +178,7 @@ async fn a_pod_of_the_same_name_that_comes_back_is_not_told_as_gone() {
     let (members, fleet) = Fleet::changing(vec![old.proxy.clone(), other.proxy.clone()]);
     let outcome = watched(fleet, |step| {
         if *step == Step::Shown(other.proxy.clone()) {
-            members.send_replace(vec![new.proxy.clone(), other.proxy.clone()]);
+            members.set(vec![new.proxy.clone(), other.proxy.clone()]);
         }
     });
     let outcome = outcome.await;

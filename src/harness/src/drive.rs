@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cutover_control::{FlipError, FlipRequest, Flipped, Interrupt, Written, unix_ms};
+use cutover_control::{FlipError, FlipRequest, Flipped, Interrupt, Target, Written, unix_ms};
 use cutover_history::{Color, Operation, Push, PushKind};
 
 use crate::clock::Clock;
@@ -130,7 +130,7 @@ impl Drive<'_> {
         let newest = self.sites.iter().map(|site| site.now.generation).max();
         let generation = newest.map_or(1, |newest| newest + 1).max(unix_ms());
         let flips = self.sites.iter().map(|site| {
-            let target = site.target.clone();
+            let target = Target::from(&site.target);
             let request = FlipRequest {
                 service: Some(SERVICE.to_owned()),
                 to: core(to),
@@ -141,6 +141,7 @@ impl Drive<'_> {
                 deadline: self.plan.deadline,
                 // The weather is what the gates would refuse.
                 force: true,
+                take_fields: false,
                 reason: None,
                 interrupt: Interrupt::default(),
                 steps: None,

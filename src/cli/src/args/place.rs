@@ -2,7 +2,10 @@
 
 use crate::failure::{Failure, RESTORES};
 use clap::Args;
-use cutover_control::{FileTarget, Fleet, Living, StateFolder, state::BOOTSTRAP};
+use cutover_control::{
+    Access, FileTarget, Fleet, KubeTarget, Living, ObjectName, StateFolder, Target as Opened,
+    state::BOOTSTRAP,
+};
 use std::{
     env,
     ffi::OsStr,
@@ -16,16 +19,24 @@ const ADMIN: &str = "CUTOVER_ADMIN";
 
 /// Where the configuration lives.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the option is called so")]
 pub(crate) struct Target {
     /// Where it lives
     #[arg(
         short,
         long,
         env = TARGET,
-        value_name = "file:PATH",
-        help = "The configuration: file:PATH names the ECDS file that Envoy watches"
+        value_name = "TARGET",
+        help = "The configuration: file:PATH names the ECDS file that Envoy watches, \
+                k8s:NAMESPACE/NAME a WasmPlugin or TrafficExtension of Istio"
     )]
     target: Option<String>,
+    /// The kubeconfig file, for k8s:… [default: as kubectl has it]
+    #[arg(long, value_name = "PATH")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig, for k8s:… [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
     #[command(flatten)]
     state: State,
 }
@@ -75,7 +86,23 @@ impl Named {
 /// What was found to be meant.
 enum Place {
     Target(FileTarget),
+    Kube(ObjectName),
     State(StateFolder),
+}
+
+impl Place {
+    fn of(target: Meant) -> Self {
+        match target {
+            Meant::File(file) => Self::Target(file),
+            Meant::Kube(name) => Self::Kube(name),
+        }
+    }
+}
+
+/// What a target means, before it is opened.
+enum Meant {
+    File(FileTarget),
+    Kube(ObjectName),
 }
 
 impl State {
@@ -110,16 +137,28 @@ impl State {
 }
 
 impl Target {
-    /// The file.
-    pub(crate) fn file(&self) -> Result<FileTarget, Failure> {
+    /// The file, or the plugin as the cluster has it.
+    pub(crate) async fn open(&self) -> Result<Opened, Failure> {
         let folder = match self.place()? {
-            Place::Target(target) => return Ok(target),
+            Place::Target(target) => {
+                self.is_for_a_file()?;
+                return Ok(target.into());
+            }
+            Place::Kube(name) => {
+                let access = Access {
+                    kubeconfig: self.kubeconfig.clone(),
+                    context: self.context.clone(),
+                };
+                let opened = KubeTarget::open(&access, &name).await?;
+                return Ok(Opened::Kube(Box::new(opened)));
+            }
             Place::State(folder) => folder,
         };
+        self.is_for_a_file()?;
         let target = folder.target();
         // A file that is there, but cannot be looked at, is told by whoever reads it.
         if target.path().try_exists().unwrap_or(true) {
-            return Ok(target);
+            return Ok(target.into());
         }
         let path = folder.path().display();
         if folder.file(BOOTSTRAP).exists() {
@@ -133,7 +172,9 @@ impl Target {
             Named::Nowhere => Failure::usage(format!(
                 "no target was named, and no `cutover up` has run on {path}"
             ))
-            .hint("say --target file:PATH or --state DIR, or start `cutover up`"),
+            .hint(
+                "say --target file:PATH, --target k8s:NAMESPACE/NAME or --state DIR, or start `cutover up`",
+            ),
             _ => Failure::usage(format!("no `cutover up` has run on {path}"))
                 .hint("--state names the folder of a `cutover up`; --target file:PATH a file"),
         })
@@ -143,7 +184,7 @@ impl Target {
     pub(crate) fn state_folder(&self) -> Result<Option<StateFolder>, Failure> {
         Ok(match self.place()? {
             Place::State(folder) => Some(folder),
-            Place::Target(_) => None,
+            Place::Target(_) | Place::Kube(_) => None,
         })
     }
 
@@ -152,47 +193,68 @@ impl Target {
         let folder = match self.place()? {
             Place::State(folder) => folder,
             Place::Target(target) => StateFolder::of(&target),
+            Place::Kube(_) => return Ok(None),
         };
         Ok(folder.running()?)
+    }
+
+    /// Refuses what only means something in a cluster.
+    fn is_for_a_file(&self) -> Result<(), Failure> {
+        let said = match (&self.kubeconfig, &self.context) {
+            (Some(_), _) => "--kubeconfig",
+            (None, Some(_)) => "--context",
+            (None, None) => return Ok(()),
+        };
+        Err(Failure::usage(format!(
+            "{said} goes with a target in a cluster, and this one is a file"
+        ))
+        .hint("say --target k8s:NAMESPACE/NAME"))
     }
 
     fn place(&self) -> Result<Place, Failure> {
         let target = Named::of(self.target.as_ref().map(OsStr::new), TARGET);
         let state = self.state.named();
         match &self.target {
-            Some(text) if target > state => Ok(Place::Target(parse(text)?)),
+            Some(text) if target > state => Ok(Place::of(parse(text)?)),
             Some(text) if target == state => {
-                let (file, folder) = (parse(text)?, self.state.folder()?);
-                if same(file.path(), folder.target().path()) {
-                    return Ok(Place::State(folder));
-                }
-                let (file, folder) = (file.path().display(), folder.path().display());
+                let folder = self.state.folder()?;
+                let named = match parse(text)? {
+                    Meant::Kube(name) => format!("k8s:{name}"),
+                    Meant::File(file) if same(file.path(), folder.target().path()) => {
+                        return Ok(Place::State(folder));
+                    }
+                    Meant::File(file) => file.path().display().to_string(),
+                };
+                let folder = folder.path().display();
                 Err(Failure::usage(format!(
-                    "both a target, {file}, and a state folder, {folder}, are named"
+                    "both a target, {named}, and a state folder, {folder}, are named"
                 ))
                 .hint("leave one of --target and --state out, or unset CUTOVER_TARGET or CUTOVER_STATE"))
             }
             None if state == Named::Nowhere => match StateFolder::usual(|name| env::var_os(name)) {
                 Some(folder) => Ok(Place::State(folder)),
                 None => Err(Failure::usage("no target was named")
-                    .hint("say --target file:PATH, or set CUTOVER_TARGET")),
+                    .hint("say --target file:PATH or k8s:NAMESPACE/NAME, or set CUTOVER_TARGET")),
             },
             _ => Ok(Place::State(self.state.folder()?)),
         }
     }
 }
 
-fn parse(target: &str) -> Result<FileTarget, Failure> {
+fn parse(target: &str) -> Result<Meant, Failure> {
+    const HINT: &str = "a target is file:PATH or k8s:NAMESPACE/NAME";
     match target.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => Ok(FileTarget::new(path)),
-        Some((scheme, _)) if scheme == "file" || scheme == "k8s" => Err(Failure::usage(format!(
-            "`{target}` is not a target that can be used"
-        ))
-        .hint("a target is file:PATH")),
-        _ if target.is_empty() => {
-            Err(Failure::usage("the target is empty").hint("a target is file:PATH"))
+        Some(("file", path)) if !path.is_empty() => Ok(Meant::File(FileTarget::new(path))),
+        Some(("k8s", name)) if !name.is_empty() => {
+            let name = name.parse::<ObjectName>();
+            let name = name.map_err(|invalid| Failure::usage(invalid.to_string()).hint(HINT))?;
+            Ok(Meant::Kube(name))
         }
-        _ => Ok(FileTarget::new(target)),
+        Some(("file" | "k8s", _)) => {
+            Err(Failure::usage(format!("`{target}` is not a target that can be used")).hint(HINT))
+        }
+        _ if target.is_empty() => Err(Failure::usage("the target is empty").hint(HINT)),
+        _ => Ok(Meant::File(FileTarget::new(target))),
     }
 }
 
@@ -205,11 +267,14 @@ fn same(one: &Path, other: &Path) -> bool {
 }
 
 impl Envoys {
-    /// Those at the addresses, names being looked up; without any, that of the `up` which lives on
-    /// the target's folder.
-    pub(crate) fn fleet(&self, target: &Target) -> Result<Fleet, Failure> {
+    /// Those at the addresses, names being looked up; without any the pods that a plugin reaches, or the
+    /// one of the `up` which lives on the target's folder.
+    pub(crate) async fn fleet(&self, target: &Target, opened: &Opened) -> Result<Fleet, Failure> {
         if let Some(named) = self.named(target)? {
             return Ok(named.into());
+        }
+        if let Some(kube) = opened.kube() {
+            return Ok(kube.pods().await?);
         }
         let Some(up) = target.running()? else {
             return Ok(Fleet::default());
@@ -224,13 +289,24 @@ impl Envoys {
         }
     }
 
-    /// The same for whoever goes on without: an `up` that has not started its Envoy yet has none.
-    pub(crate) fn fleet_by_now(&self, target: &Target) -> Result<Fleet, Failure> {
+    /// The same for whoever goes on without: an `up` that has not started its Envoy yet has none, and
+    /// why pods cannot be found is told beside.
+    pub(crate) async fn fleet_by_now(
+        &self,
+        target: &Target,
+        opened: &Opened,
+    ) -> Result<(Fleet, Option<String>), Failure> {
         if let Some(named) = self.named(target)? {
-            return Ok(named.into());
+            return Ok((named.into(), None));
+        }
+        if let Some(kube) = opened.kube() {
+            return Ok(match kube.pods().await {
+                Ok(fleet) => (fleet, None),
+                Err(error) => (Fleet::default(), Some(error.to_string())),
+            });
         }
         let admin = target.running()?.and_then(|up| up.admin);
-        Ok(admin.map(Fleet::from).unwrap_or_default())
+        Ok((admin.map(Fleet::from).unwrap_or_default(), None))
     }
 
     /// Those that were named. A state folder that is named where the Envoys are not (they come from

@@ -57,7 +57,7 @@ pub(crate) struct Explain {
 }
 
 impl Explain {
-    pub(crate) fn run(&self) -> Result<Report, Failure> {
+    pub(crate) async fn run(&self) -> Result<Report, Failure> {
         let dash =
             |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
         if dash(&self.file) && dash(&self.request) {
@@ -66,15 +66,15 @@ impl Explain {
                     .hint("name a file for one of them"),
             );
         }
-        let (name, bytes) = if let Some(path) = &self.file {
-            source::bytes(path)?
+        let source = if let Some(path) = &self.file {
+            let (name, bytes) = source::bytes(path)?;
+            source::parse(name, &bytes)?
         } else {
-            let target = self.target.file()?;
-            (target.path().display().to_string(), target.read_bytes()?)
+            source::of_target(&self.target.open().await?).await?
         };
         let Source {
             name, plugin, plan, ..
-        } = source::parse(name, bytes)?;
+        } = source;
         let (plan, absent) = with_keys(plan, &plugin)?;
         let request = self.request()?;
         let outcome = decide(&plan, &request);

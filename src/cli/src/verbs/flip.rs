@@ -1,6 +1,6 @@
 //! `cutover flip` and `cutover rollback`.
 
-use super::plan;
+use super::{plan, rendered};
 use crate::{
     args,
     failure::{Exit, Failure, with_gone},
@@ -9,8 +9,8 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, Fleet, FlipError, FlipRequest, Flipped, PlanRequest, RollbackRequest, State, Step, flip,
-    rollback,
+    Aim, Fleet, FlipError, FlipRequest, Flipped, KubeTarget, PlanRequest, RollbackRequest, State,
+    Step, Target, flip, rollback,
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
@@ -67,6 +67,9 @@ pub(crate) struct Forth {
     /// Pass over what health, drift, modules and other flips have against it
     #[arg(long)]
     force: bool,
+    /// In a cluster: take the fields of the switch from whoever owns them
+    #[arg(long)]
+    force_conflicts: bool,
 }
 
 /// Switch all traffic to the color before; nothing stands in the way of it
@@ -79,8 +82,14 @@ pub(crate) struct Back {
 
 impl Forth {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
-        let target = self.flip.target.file()?;
-        let fleet = envoys(&self.flip)?;
+        let target = self.flip.target.open().await?;
+        let fleet = if rendered::is_asked_for(&target, events) {
+            // For Git no proxy has to be asked.
+            let found = self.flip.envoys.fleet_by_now(&self.flip.target, &target);
+            found.await?.0
+        } else {
+            envoys(&self.flip, &target).await?
+        };
         let plan = PlanRequest {
             service: self.flip.service.clone(),
             aim: Aim::To(self.to.color),
@@ -89,9 +98,16 @@ impl Forth {
             fleet: fleet.clone(),
             force: self.force,
         };
-        if self.flip.dry_run {
-            let said = said(&self.flip, self.generation, self.force);
-            return plan::foresee_one(&target, &plan, &said).await;
+        if rendered::is_asked_for(&target, events) {
+            return rendered::flip(&target, &plan, events).await;
+        }
+        if let Some(dry_run) = self.flip.dry_run {
+            let mut said = said(&self.flip, self.generation, self.force);
+            if self.force_conflicts {
+                said += " --force-conflicts";
+            }
+            let server = plan::Server::of(&target, dry_run, self.force_conflicts)?;
+            return plan::foresee_one(&target, &plan, &said, server).await;
         }
         if !self.yes && !question::somebody_is_there() {
             return Err(Failure::usage(
@@ -129,6 +145,7 @@ impl Forth {
             generation: self.generation,
             deadline: self.flip.deadline,
             force: self.force,
+            take_fields: self.force_conflicts,
             reason: self.flip.reason,
             interrupt,
             steps: Some(steps),
@@ -137,23 +154,29 @@ impl Forth {
         drop(request);
         let _ = told.await;
         warn(&flipped, events);
-        Ok(report(&flipped?))
+        let flipped = flipped.map_err(|error| Failure::of_flip(error, &target))?;
+        Ok(report(&flipped, &target))
     }
 }
 
 impl Back {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
-        let target = self.flip.target.file()?;
-        let fleet = if self.flip.no_wait {
-            Fleet::default()
+        let target = self.flip.target.open().await?;
+        let (fleet, unseen) = if self.flip.no_wait {
+            (Fleet::default(), None)
         } else {
-            self.flip.envoys.fleet_by_now(&self.flip.target)?
+            let (target_said, envoys) = (&self.flip.target, &self.flip.envoys);
+            envoys.fleet_by_now(target_said, &target).await?
         };
+        if let Some(why) = unseen {
+            events.say(&format!("warning: no proxy can be asked: {why}"));
+        }
         let nobody_to_ask = fleet.is_empty() && !self.flip.no_wait;
         let target_said = &self.flip.target;
         let starts = nobody_to_ask && target_said.running()?.is_some();
         let of_up = target_said.state_folder()?.is_some();
-        if self.flip.dry_run {
+        let render = rendered::is_asked_for(&target, events);
+        if render || self.flip.dry_run.is_some() {
             let plan = PlanRequest {
                 service: self.flip.service.clone(),
                 aim: Aim::Back,
@@ -162,7 +185,12 @@ impl Back {
                 fleet,
                 force: true,
             };
-            return plan::foresee_one(&target, &plan, &said(&self.flip, None, false)).await;
+            if render {
+                return rendered::flip(&target, &plan, events).await;
+            }
+            let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
+            let server = plan::Server::of(&target, dry_run, true)?;
+            return plan::foresee_one(&target, &plan, &said(&self.flip, None, false), server).await;
         }
         let (steps, told) = follow(events);
         let request = RollbackRequest {
@@ -178,14 +206,20 @@ impl Back {
         drop(request);
         let _ = told.await;
         warn(&flipped, events);
-        let flipped = flipped?;
-        let mut report = report(&flipped);
+        let flipped = flipped.map_err(|error| Failure::of_flip(error, &target))?;
+        let mut report = report(&flipped, &target);
         if nobody_to_ask {
             report.exit = Exit::Environment;
             let asks = format!(
                 "`cutover wait --generation {} --admin HOST:PORT` asks",
                 flipped.written.generation
             );
+            if target.kube().is_some() {
+                let generation = flipped.written.generation;
+                return Ok(report.next(format!(
+                    "`cutover wait --generation {generation}` asks the proxies once they can be found"
+                )));
+            }
             report = report.next(match (starts, of_up) {
                 (true, _) => "`cutover status`, once `cutover up` says `ready`".to_owned(),
                 (false, true) => {
@@ -200,19 +234,26 @@ impl Back {
     }
 }
 
-fn envoys(flip: &args::Flip) -> Result<Fleet, Failure> {
+async fn envoys(flip: &args::Flip, target: &Target) -> Result<Fleet, Failure> {
     if flip.no_wait {
         return Ok(Fleet::default());
     }
-    let fleet = flip.envoys.fleet(&flip.target)?;
+    let fleet = flip.envoys.fleet(&flip.target, target).await?;
     if fleet.is_empty() {
-        return Err(nobody_to_ask(&flip.target)?);
+        return Err(nobody_to_ask(&flip.target, target, &fleet)?);
     }
     Ok(fleet)
 }
 
 /// What a flip fails with where there is no Envoy to ask.
-pub(super) fn nobody_to_ask(target: &args::Target) -> Result<Failure, Failure> {
+pub(super) fn nobody_to_ask(
+    target: &args::Target,
+    opened: &Target,
+    fleet: &Fleet,
+) -> Result<Failure, Failure> {
+    if let Some(kube) = opened.kube() {
+        return Ok(no_pod(kube, fleet));
+    }
     Ok(match target.state_folder()? {
         Some(folder) => Failure::usage(format!(
             "no `cutover up` runs on {}, so nobody could say that it is done",
@@ -222,6 +263,21 @@ pub(super) fn nobody_to_ask(target: &args::Target) -> Result<Failure, Failure> {
         None => Failure::usage("no Envoy was named, so nobody could say that it is done")
             .hint("say --admin HOST:PORT or set CUTOVER_ADMIN; --no-wait only writes"),
     })
+}
+
+/// Nobody is reached by a plugin.
+fn no_pod(kube: &KubeTarget, fleet: &Fleet) -> Failure {
+    let plugin = kube.plugin();
+    let mut message = format!(
+        "{plugin} reaches no proxy that runs ({}), so nobody could say that it is done",
+        plugin.reach
+    );
+    for more in fleet.apart().iter().chain(fleet.notes()) {
+        let _ = write!(message, "; {more}");
+    }
+    Failure::environment(message).hint(
+        "--admin HOST:PORT names proxies that are no pods of this cluster; --no-wait only writes",
+    )
 }
 
 /// What a dry run was told, for the same without it.
@@ -301,7 +357,7 @@ fn warn(flipped: &Result<Flipped, FlipError>, events: &Events) {
     }
 }
 
-fn report(flipped: &Flipped) -> Report {
+fn report(flipped: &Flipped, target: &Target) -> Report {
     let Flipped {
         written,
         pushed,
@@ -331,12 +387,17 @@ fn report(flipped: &Flipped) -> Report {
         ),
         (true, true) => (
             format!(
-                "written, not confirmed: {service} is {active} in the file, generation {generation}; no Envoy \
-                 was asked"
+                "written, not confirmed: {service} is {active} in {}, generation {generation}; no Envoy was asked",
+                target.noun()
             ),
-            format!(
-                "cutover wait --generation {generation} --admin HOST:PORT says when it has landed"
-            ),
+            match target {
+                Target::File(_) => format!(
+                    "cutover wait --generation {generation} --admin HOST:PORT says when it has landed"
+                ),
+                Target::Kube(_) => {
+                    format!("cutover wait --generation {generation} says when it has landed")
+                }
+            },
         ),
         (true, false) => (
             format!(

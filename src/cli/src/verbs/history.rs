@@ -8,7 +8,7 @@ use crate::{
     table::table_within,
 };
 use clap::Args;
-use cutover_control::{Chapter, Entry, Fate, FileTarget, Journal, Kind, State};
+use cutover_control::{Chapter, Entry, Fate, Kind};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -41,15 +41,20 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn run(&self, events: &Events) -> Result<Report, Failure> {
-        let target = self.target.file()?;
-        let journal = Journal::of(&target);
-        let mut chapters = Chapter::of(&journal.read()?, |service| in_file(&target, service));
+    pub(crate) async fn run(&self, events: &Events) -> Result<Report, Failure> {
+        let target = self.target.open().await?;
+        let entries = target.entries().await?;
+        // A configuration that cannot be read tells nothing.
+        let now = target.read().await.ok();
+        let now = now.and_then(|document| document.plan().ok());
+        let mut chapters = Chapter::of(&entries, |service| {
+            Some(now.as_ref()?.service(service)?.switch().into())
+        });
         if let Some(service) = &self.service {
             chapters.retain(|chapter| chapter.begun.service == *service);
         }
         let chapters = chapters.split_off(chapters.len().saturating_sub(self.last));
-        let path = journal.path().display().to_string();
+        let path = target.journal();
         let json = json!({
             "journal": path,
             "switches": chapters.iter().map(as_json).collect::<Vec<_>>(),
@@ -77,12 +82,6 @@ impl History {
                 .next("`cutover status` shows what is true now"),
         )
     }
-}
-
-/// What the file says of a service now; none where it cannot be read.
-fn in_file(target: &FileTarget, service: &str) -> Option<State> {
-    let plan = target.read().ok()?.plan().ok()?;
-    Some(plan.service(service)?.switch().into())
 }
 
 fn row(chapter: &Chapter) -> Vec<String> {

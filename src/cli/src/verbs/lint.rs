@@ -3,7 +3,7 @@
 use crate::{
     failure::Failure,
     output::Report,
-    source::{self, Source},
+    source::{self, Form, Source},
 };
 use clap::Args;
 use cutover_control::ModuleId;
@@ -16,7 +16,7 @@ Example:
   cutover lint envoy/cutover.json
   echo '{\"active\": \"blue\", \"blue\": \"v1\", \"green\": \"v2\"}' | cutover lint -
 
-PATH is an ECDS file or a plugin configuration alone; of a module (.wasm) it tells which build it \
+PATH is an ECDS file, a manifest (WasmPlugin or TrafficExtension) or a plugin configuration alone; of a module (.wasm) it tells which build it \
 is. Whether the keys of an override are set in Envoy's environment cannot be seen from here.
 
 Exit codes: 0 good, 2 the filter would refuse it";
@@ -36,11 +36,8 @@ impl Lint {
             return module(&name, &bytes);
         }
         let Source {
-            name,
-            plan,
-            is_ecds,
-            ..
-        } = source::parse(name, bytes)?;
+            name, plan, form, ..
+        } = source::parse(name, &bytes)?;
         let mut text = format!("{name}: good\n");
         for service in plan.services() {
             let _ = writeln!(text, "  {}", in_words(service));
@@ -50,14 +47,18 @@ impl Lint {
             .iter()
             .map(|service| as_json(service))
             .collect();
-        Ok(Report::good(
-            text,
-            json!({ "file": name, "ecds": is_ecds, "services": services }),
-        )
-        .next(if is_ecds {
-            "`cutover status` shows whether the Envoys agree with it"
-        } else {
-            "`cutover explain` shows where a request would go"
+        let mut json = json!({ "file": name, "ecds": form == Form::Ecds, "services": services });
+        if let Value::Object(json) = &mut json
+            && form == Form::Manifest
+        {
+            json.insert("manifest".to_owned(), true.into());
+        }
+        Ok(Report::good(text, json).next(match form {
+            Form::Ecds => "`cutover status` shows whether the Envoys agree with it",
+            Form::Manifest => {
+                "`cutover status --target k8s:NAMESPACE/NAME --git FILE` shows what differs from it"
+            }
+            Form::Plugin => "`cutover explain` shows where a request would go",
         }))
     }
 }

@@ -10,6 +10,7 @@ mod lint;
 mod man;
 mod plan;
 mod preview;
+mod rendered;
 mod status;
 mod up;
 mod verify;
@@ -70,8 +71,8 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Flip(flip) => wait_for(flip.run(events)),
         Verb::Rollback(flip) => wait_for(flip.run(events)),
         Verb::Wait(wait) => wait_for(wait.run(events)),
-        Verb::History(history) => history.run(events),
-        Verb::Explain(explain) => explain.run(),
+        Verb::History(history) => wait_for(history.run(events)),
+        Verb::Explain(explain) => wait_for(explain.run()),
         Verb::Preview(preview) => wait_for(preview::run(&preview)),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),

@@ -2,14 +2,14 @@
 
 use super::flip::{nobody_to_ask, state};
 use crate::{
-    args,
+    args::{self, DryRun},
     failure::{Exit, Failure},
     output::{Report, object},
     table::table,
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FileTarget, FlipError, Outlook, PlanRequest, Sight, State, UnknownService, plan,
+    Aim, FlipError, KubeTarget, Outlook, PlanRequest, Sight, State, Target, UnknownService, plan,
 };
 use cutover_core::{Color, Generation, Switch};
 use serde_json::{Value, json};
@@ -45,45 +45,101 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) async fn run(self) -> Result<Report, Failure> {
-        let target = self.target.file()?;
+        let target = self.target.open().await?;
         let request = PlanRequest {
             service: self.service,
             aim: self.color.map_or(Aim::Other, Aim::To),
             expect_generation: None,
             generation: None,
-            fleet: self.envoys.fleet(&self.target)?,
+            fleet: self.envoys.fleet(&self.target, &target).await?,
             force: false,
         };
-        let mut outlooks = plan(&target, &request).await?;
+        let mut outlooks = plan(&target, &request)
+            .await
+            .map_err(|error| Failure::of_flip(error, &target))?;
         let mut nobody = vec![];
         if request.fleet.is_empty() {
             for _ in &outlooks {
-                nobody.push(nobody_to_ask(&self.target)?);
+                nobody.push(nobody_to_ask(&self.target, &target, &request.fleet)?);
             }
         }
-        Ok(report(&mut outlooks, nobody, &request, ""))
+        Ok(report(&mut outlooks, nobody, &request, "", &target))
     }
 }
 
 /// What a flip or a rollback of one service would do; `said` is what else it was told.
 pub(super) async fn foresee_one(
-    target: &FileTarget,
+    target: &Target,
     request: &PlanRequest,
     said: &str,
+    server: Option<Server<'_>>,
 ) -> Result<Report, Failure> {
-    let outlook = one(target, request).await?;
-    Ok(report(&mut [outlook], vec![], request, said))
+    let mut outlook = one(target, request)
+        .await
+        .map_err(|error| Failure::of_flip(error, target))?;
+    let mut answer = None;
+    if let Some(server) = server
+        && outlook.obstacle.is_none()
+        && outlook.after.is_some()
+    {
+        match server
+            .kube
+            .try_out(&outlook.document, server.takes_fields)
+            .await
+        {
+            Ok((document, taken)) => {
+                outlook.warnings.extend(taken);
+                answer = Some(document);
+            }
+            Err(error) => outlook.obstacle = Some(error.into()),
+        }
+    }
+    let mut report = report(&mut [outlook], vec![], request, said, target);
+    if let Some(document) = answer {
+        let _ = writeln!(report.text, "the API server takes it: {}", target.noun());
+        let object = document.manifest();
+        if let Value::Object(json) = &mut report.json {
+            json.insert("server".to_owned(), json!({ "object": object }));
+        }
+    }
+    Ok(report)
+}
+
+/// The API server, where it shall say what it makes of a switch.
+pub(super) struct Server<'t> {
+    kube: &'t KubeTarget,
+    takes_fields: bool,
+}
+
+impl<'t> Server<'t> {
+    /// None where only this tool is asked.
+    pub(super) fn of(
+        target: &'t Target,
+        dry_run: DryRun,
+        takes_fields: bool,
+    ) -> Result<Option<Self>, Failure> {
+        match (dry_run, target.kube()) {
+            (DryRun::Client, _) => Ok(None),
+            (DryRun::Server, Some(kube)) => Ok(Some(Self { kube, takes_fields })),
+            (DryRun::Server, None) => Err(Failure::usage(
+                "--dry-run=server goes with a target in a cluster, and this one is a file",
+            )
+            .hint("--dry-run shows what would be written to the file")),
+        }
+    }
 }
 
 /// What a person has to see before they agree: the switch as it is, and the outlook; none where
 /// nothing would be written. Fails as the flip would.
 pub(super) async fn look_at_one(
-    target: &FileTarget,
+    target: &Target,
     request: &PlanRequest,
 ) -> Result<(State, Option<String>), Failure> {
-    let mut outlook = one(target, request).await?;
+    let mut outlook = one(target, request)
+        .await
+        .map_err(|error| Failure::of_flip(error, target))?;
     if let Some(obstacle) = outlook.obstacle.take() {
-        return Err(obstacle.into());
+        return Err(Failure::of_flip(obstacle, target));
     }
     let text = outlook.after.map(|after| {
         let mut text = in_words(&outlook, Some(&after));
@@ -95,7 +151,7 @@ pub(super) async fn look_at_one(
     Ok((outlook.state(), text))
 }
 
-pub(super) async fn one(target: &FileTarget, request: &PlanRequest) -> Result<Outlook, FlipError> {
+pub(super) async fn one(target: &Target, request: &PlanRequest) -> Result<Outlook, FlipError> {
     let mut outlooks = plan(target, request).await?;
     if outlooks.len() > 1 {
         let known = outlooks.into_iter().map(|outlook| outlook.service);
@@ -116,6 +172,7 @@ fn report(
     nobody: Vec<Failure>,
     request: &PlanRequest,
     said: &str,
+    target: &Target,
 ) -> Report {
     let mut nobody = nobody.into_iter();
     let aim = request.aim;
@@ -133,7 +190,8 @@ fn report(
             let _ = writeln!(text, "warning: {warning}");
         }
         let for_want_of_one = nobody.next();
-        let obstacle = outlook.obstacle.take().map(Failure::from);
+        let obstacle = outlook.obstacle.take();
+        let obstacle = obstacle.map(|error| Failure::of_flip(error, target));
         let obstacle = obstacle.or(for_want_of_one);
         let step = match &obstacle {
             Some(failure) => {
@@ -196,7 +254,12 @@ fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
         }
     }
     if outlook.envoys.is_empty() {
-        return text + "\nNobody was asked: this is the file alone.\n";
+        let _ = writeln!(
+            text,
+            "\nNobody was asked: this is {} alone.",
+            outlook.document.noun()
+        );
+        return text;
     }
     let head = ["ENVOY", "ACTIVE", "GENERATION"].map(str::to_owned);
     let mut rows = vec![

@@ -18,8 +18,10 @@ good until its time is over: to revoke it, take its key out of the configuration
 Exit codes: 0 made, 2 bad use, no key, or the configuration has no override";
 
 pub(crate) async fn run(preview: &args::Preview) -> Result<Report, Failure> {
-    let document = preview.target.file()?.read()?;
-    let plan = document.plan().map_err(cutover_control::FlipError::from)?;
+    let target = preview.target.open().await?;
+    let document = target.read().await?;
+    let plan = document.plan();
+    let plan = plan.map_err(|invalid| Failure::of_flip(invalid.into(), &target))?;
     let service =
         service_of(&plan, preview.service.as_deref()).map_err(cutover_control::FlipError::from)?;
     let (color, name) = (preview.to.color, service.name());

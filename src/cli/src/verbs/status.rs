@@ -1,6 +1,7 @@
 //! `cutover status`: what the file says and what each Envoy shows, once or again and again.
 
 mod changes;
+mod git;
 mod next;
 mod view;
 mod watch;
@@ -11,9 +12,10 @@ use crate::{
     output::{Events, Report},
 };
 use clap::Args;
-use cutover_control::{FileTarget, Fleet, Status, Until, status};
+use cutover_control::{Fleet, Revert, State, Status, Target, Until, status};
 use cutover_core::{Plan, Service};
-use std::{fmt::Write as _, time::Duration};
+use git::Git;
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 const EXAMPLE: &str = "\
 Example:
@@ -56,6 +58,9 @@ pub(crate) struct Look {
     /// Watch until this is so: settled, blue, green, generation=N, drained, drained=COLOR
     #[arg(long, value_name = "WHAT")]
     until: Option<Until>,
+    /// A manifest as it lies in Git: show where it differs from the cluster
+    #[arg(long, value_name = "FILE")]
+    git: Option<PathBuf>,
     /// How long --until may take
     #[arg(long, value_name = "TIME", requires = "until", value_parser = args::duration)]
     deadline: Option<Duration>,
@@ -63,8 +68,10 @@ pub(crate) struct Look {
 
 /// One look.
 struct Seen {
-    file: String,
+    target: Target,
     status: Status,
+    fleet: Fleet,
+    git: Option<Git>,
 }
 
 impl Look {
@@ -72,33 +79,46 @@ impl Look {
         if self.watch || self.until.is_some() {
             return watch::run(&self, events).await;
         }
-        let target = self.target.file()?;
-        let seen = self
-            .look(&target, &self.envoys.fleet(&self.target)?)
-            .await?;
+        let target = self.target.open().await?;
+        if self.git.is_some() && target.kube().is_none() {
+            return Err(Failure::usage(
+                "--git goes with a target in a cluster, and this one is a file",
+            )
+            .hint("say --target k8s:NAMESPACE/NAME"));
+        }
+        let fleet = self.envoys.fleet(&self.target, &target).await?;
+        let seen = self.look(&target, &fleet).await?;
         let services = self.services(&seen.status.plan);
-        let exit = judge(&seen.status, &services);
+        let exit = judge(&seen, &services);
         let mut text = view::text(&seen, &services, events.columns());
         if seen.status.proxies.is_empty() {
             let alone = match self.target.state_folder()? {
+                _ if target.kube().is_some() => "it reaches no proxy that runs".to_owned(),
                 Some(folder) => format!("no `cutover up` runs on {}", folder.path().display()),
                 None => "no Envoy was named (--admin HOST:PORT)".to_owned(),
             };
-            let _ = write!(text, "\nThis is the file alone: {alone}.\n");
+            let _ = write!(text, "\nThis is {} alone: {alone}.\n", target.noun());
         }
         let report = Report::new(exit, text, view::json(&seen, &services));
         Ok(report.next(self.next(&seen.status, &services)?))
     }
 
-    async fn look(&self, target: &FileTarget, fleet: &Fleet) -> Result<Seen, Failure> {
+    async fn look(&self, target: &Target, fleet: &Fleet) -> Result<Seen, Failure> {
         Ok(Seen {
-            file: target.path().display().to_string(),
-            status: status(target, self.service.as_deref(), fleet).await?,
+            target: target.clone(),
+            status: status(target, self.service.as_deref(), fleet)
+                .await
+                .map_err(|error| Failure::of_flip(error, target))?,
+            fleet: fleet.clone(),
+            git: self.git.as_deref().map(Git::read).transpose()?,
         })
     }
 
     fn next(&self, status: &Status, services: &[&Service]) -> Result<String, Failure> {
         if status.proxies.is_empty() {
+            if status.document.plugin().is_some() {
+                return Ok("`kubectl get pods` shows whether they start; --admin HOST:PORT names other proxies".to_owned());
+            }
             return Ok(next::alone(self.target.state_folder()?.is_some()));
         }
         Ok(next::step(status, services))
@@ -114,7 +134,43 @@ impl Look {
 }
 
 /// What is wrong, as sentences; of nobody that was asked nothing is known.
-fn wrong(status: &Status, services: &[&Service]) -> Vec<String> {
+fn wrong(seen: &Seen, services: &[&Service]) -> Vec<String> {
+    let status = &seen.status;
+    let mut wrong: Vec<_> = status.reverts.iter().map(reverted).collect();
+    wrong.extend(seen.git.iter().flat_map(|git| git.wrong(status)));
+    wrong.extend(wrong_at_proxies(status, services));
+    wrong
+}
+
+/// A switch that somebody took back.
+fn reverted(revert: &Revert) -> String {
+    let Revert {
+        service, from, to, ..
+    } = revert;
+    let by = revert.by.as_ref();
+    let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+    let number = |state: &State| {
+        let generation = state.generation;
+        generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string())
+    };
+    let keep = if revert.is_kept {
+        format!(
+            "the proxies keep {}, because generations only grow",
+            from.active
+        )
+    } else {
+        "proxies that had it keep it, because generations only grow".to_owned()
+    };
+    format!(
+        "`{service}` was reverted{by}: generation went from {} ({}) to {} ({}); {keep}",
+        number(from),
+        from.active,
+        number(to),
+        to.active
+    )
+}
+
+fn wrong_at_proxies(status: &Status, services: &[&Service]) -> Vec<String> {
     if status.proxies.is_empty() {
         return vec![];
     }
@@ -129,11 +185,12 @@ fn wrong(status: &Status, services: &[&Service]) -> Vec<String> {
     dead.chain(missing.map(|one| one.why)).collect()
 }
 
-fn judge(status: &Status, services: &[&Service]) -> Exit {
+fn judge(seen: &Seen, services: &[&Service]) -> Exit {
+    let status = &seen.status;
     if status.proxies.iter().any(|proxy| proxy.answer.is_err()) {
         return Exit::Environment;
     }
-    if status.proxies.is_empty() || wrong(status, services).is_empty() {
+    if wrong(seen, services).is_empty() {
         Exit::Good
     } else {
         Exit::Failed

@@ -1,6 +1,6 @@
 //! `cutover wait`.
 
-use super::flip::follow;
+use super::flip::{follow, nobody_to_ask};
 use crate::{
     args,
     failure::{Exit, Failure, unshown, with_gone},
@@ -44,8 +44,11 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
-        let target = self.target.file()?;
-        let fleet = self.envoys.fleet(&self.target)?;
+        let target = self.target.open().await?;
+        let fleet = self.envoys.fleet(&self.target, &target).await?;
+        if fleet.is_empty() && target.kube().is_some() {
+            return Err(nobody_to_ask(&self.target, &target, &fleet)?);
+        }
         if fleet.is_empty() {
             return Err(
                 Failure::usage("no Envoy was named, so there is none to wait for")

@@ -282,12 +282,12 @@ fn a_target_that_cannot_be_flipped_is_refused_before_anything_is_written() {
     error: . is not a regular file
     hint: name the ECDS file itself, such as file:envoy/cutover.json
     "#);
-    assert_run!(flip(&stage, "k8s:shop/cutover"), @r#"
+    assert_run!(flip(&stage, "k8s:shop/cutover"), @"
     exit code: 2
     --- stderr
-    error: `k8s:shop/cutover` is not a target that can be used
-    hint: a target is file:PATH
-    "#);
+    error: there is no kubeconfig: neither KUBECONFIG nor HOME is set
+    hint: --kubeconfig PATH and --context NAME choose it, as in kubectl
+    ");
     symlink("cutover.json", stage.path("link.json")).unwrap();
     assert_run!(flip(&stage, "file:link.json"), @r#"
     exit code: 2
@@ -315,12 +315,12 @@ fn a_target_that_cannot_be_flipped_is_refused_before_anything_is_written() {
     error: the filter would refuse the configuration: active: unknown variant `purple`, expected `blue` or `green`
     hint: nothing was written; `cutover lint PATH` checks the file
     "#);
-    assert_run!(stage.run(&["flip", "--yes", "green"]), @r#"
+    assert_run!(stage.run(&["flip", "--yes", "green"]), @"
     exit code: 2
     --- stderr
     error: no target was named
-    hint: say --target file:PATH, or set CUTOVER_TARGET
-    "#);
+    hint: say --target file:PATH or k8s:NAMESPACE/NAME, or set CUTOVER_TARGET
+    ");
     assert_run!(stage.run(&["flip", "--yes", "green", "--target", "cutover.json"]), @r#"
     exit code: 2
     --- stderr

@@ -6,6 +6,7 @@
 )]
 
 mod check;
+mod cluster;
 mod completions;
 mod explain;
 mod flip;

@@ -105,11 +105,11 @@ fn a_folder_without_an_up_is_told_as_such() {
     error: no `cutover up` has run on state
     hint: --state names the folder of a `cutover up`; --target file:PATH a file
     ");
-    assert_run!(stage.run_with(&["status"], &[("HOME", "/nowhere")]), @r"
+    assert_run!(stage.run_with(&["status"], &[("HOME", "/nowhere")]), @"
     exit code: 2
     --- stderr
     error: no target was named, and no `cutover up` has run on /nowhere/.local/state/cutover
-    hint: say --target file:PATH or --state DIR, or start `cutover up`
+    hint: say --target file:PATH, --target k8s:NAMESPACE/NAME or --state DIR, or start `cutover up`
     ");
 }
 

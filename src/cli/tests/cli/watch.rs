@@ -395,7 +395,7 @@ fn what_cannot_be_watched_is_refused() {
     error: the following required arguments were not provided:
       --until <WHAT>
 
-    Usage: cutover status --until <WHAT> --target <file:PATH> --admin <HOST:PORT> --watch --deadline <TIME>
+    Usage: cutover status --until <WHAT> --target <TARGET> --admin <HOST:PORT> --watch --deadline <TIME>
 
     For more information, try '--help'.
     ");

@@ -5,7 +5,7 @@ use super::{
     outlook::{self, Look},
 };
 use crate::{
-    Document, Entry, FileTarget, State,
+    Document, Entry, State, Target,
     gate::{self, Refusal},
     service_of,
     watch::Shown,
@@ -46,7 +46,7 @@ impl Intent {
         let before = *service.switch();
         let to = aim.color(&before);
         let generation = before.generation.map(Generation::get);
-        check_expected(expect, generation, before.active, "the file")?;
+        check_expected(expect, generation, before.active, &document.noun())?;
         let found = State::from(&before);
         if let Some(agreed) = agreed.filter(|agreed| *agreed != found) {
             return Err(FlipError::Raced {
@@ -117,7 +117,10 @@ impl Intent {
         let switch = Switch {
             generation: Some(generation),
             active: self.to,
-            previous: if self.before.active == self.to {
+            previous: if document.plugin().is_some() {
+                // See `document::plugin::change`.
+                None
+            } else if self.before.active == self.to {
                 self.before.previous
             } else {
                 self.before.generation.map(|generation| Previous {
@@ -138,7 +141,7 @@ impl Intent {
     /// What the gates have against it.
     pub(super) fn refusals(
         &self,
-        target: &FileTarget,
+        target: &Target,
         journal: &[Entry],
         document: &Document,
         looks: &[Look],

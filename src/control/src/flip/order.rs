@@ -4,14 +4,16 @@ use super::{
     Aim, FlipError, Flipped, Written,
     change::{Change, Intent},
     outlook::{Look, look},
+    write::{self, How},
 };
 use crate::{
-    Absent, Document, Entry, FileTarget, Fleet, Interrupt, Journal, Kind, Locked, Names, Refusal,
-    State, Stats, TargetError, service_of,
+    Absent, Document, Entry, FileTarget, Fleet, Interrupt, Kind, Locked, Names, Refusal, State,
+    Stats, Target, TargetError, service_of,
     watch::{self, Goal, Outcome, Shown, Step, Steps, Unshown, Watched},
 };
+use cutover_kube::ApplyError;
 use std::time::{Duration, Instant};
-use tokio::{sync::mpsc::UnboundedSender, task::spawn_blocking};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// How long a live process may hold the lock before it is told as a refusal. It is held for no longer
 /// than it takes to replace a file.
@@ -19,6 +21,8 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// The same on the way back.
 const LOCK_PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// How often a way back is written again because another writer came in between.
+const TRIES_ON_THE_WAY_BACK: usize = 10;
 
 /// A flip or a way back, whichever way it was asked for.
 pub(super) struct Order<'r> {
@@ -30,22 +34,24 @@ pub(super) struct Order<'r> {
     pub(super) fleet: &'r Fleet,
     pub(super) deadline: Duration,
     pub(super) force: bool,
+    /// Takes fields of the switch that others own in the cluster.
+    pub(super) take_fields: bool,
     pub(super) reason: Option<&'r str>,
     pub(super) interrupt: &'r Interrupt,
     pub(super) steps: &'r Steps,
 }
 
 impl Order<'_> {
-    /// The lock is held only while the file is read again, compared and replaced: neither while
+    /// The lock of a file is held only while it is read again, compared and replaced: neither while
     /// Envoys are asked beforehand nor while they are watched, so that a way back never waits for
-    /// them.
-    pub(super) async fn carry_out(&self, target: &FileTarget) -> Result<Flipped, FlipError> {
+    /// them. A plugin is compared by the API server.
+    pub(super) async fn carry_out(&self, target: &Target) -> Result<Flipped, FlipError> {
         let stopped = || FlipError::Interrupted {
             written: None,
             shown: vec![],
             missing: vec![],
         };
-        let (seen, lock) = tokio::select! {
+        let (seen, pen) = tokio::select! {
             biased;
             () = self.interrupt.raised() => return Err(stopped()),
             prepared = self.prepare(target) => prepared?,
@@ -61,7 +67,7 @@ impl Order<'_> {
         let refusals = match self.aim {
             Aim::Back => intent.nowhere(&document, &looks)?,
             Aim::To(_) | Aim::Other => {
-                let journal = match Journal::of(target).read() {
+                let journal = match target.entries().await {
                     Err(_) if self.force => vec![],
                     journal => journal?,
                 };
@@ -73,7 +79,7 @@ impl Order<'_> {
         if self.interrupt.is_raised() {
             return Err(stopped());
         }
-        let (written, begun) = self.write(target, lock, &intent, change).await?;
+        let (written, begun) = self.write(target, pen, intent, change, &looks).await?;
         let wrote = |steps: &UnboundedSender<Step>| {
             steps.send(Step::Written {
                 service: written.service.clone(),
@@ -97,11 +103,13 @@ impl Order<'_> {
             .collect())
     }
 
-    /// Looks at file and Envoys, and takes the lock. A flip that finds another file under the lock
-    /// than it has looked at is refused; a way back takes the file as it is.
-    async fn prepare(&self, target: &FileTarget) -> Result<(Seen, Locked), FlipError> {
-        target.own_metadata()?;
-        let document = target.read()?;
+    /// Looks at target and Envoys, and takes the lock of a file. A flip that finds another file under the
+    /// lock than it has looked at is refused; a way back takes the file as it is.
+    async fn prepare(&self, target: &Target) -> Result<(Seen, Pen), FlipError> {
+        if let Some(file) = target.file() {
+            file.own_metadata()?;
+        }
+        let document = target.read().await?;
         let intent = self.intent(&document)?;
         let plan = document.plan()?;
         let services = [service_of(&plan, self.service)?];
@@ -110,7 +118,10 @@ impl Order<'_> {
         if self.aim != Aim::Back && !silent.is_empty() {
             return Err(FlipError::Unreachable(silent));
         }
-        let lock = self.lock(target).await?;
+        let Target::File(file) = target else {
+            return Ok((Seen { document, looks }, Pen::Kube));
+        };
+        let lock = self.lock(file).await?;
         let found = lock.read()?;
         if self.aim != Aim::Back && found.to_bytes() != document.to_bytes() {
             return Err(FlipError::Raced {
@@ -120,7 +131,7 @@ impl Order<'_> {
             });
         }
         let document = found;
-        Ok((Seen { document, looks }, lock))
+        Ok((Seen { document, looks }, Pen::File(lock)))
     }
 
     async fn lock(&self, target: &FileTarget) -> Result<Locked, TargetError> {
@@ -143,14 +154,54 @@ impl Order<'_> {
         Intent::of(document, self.service, self.aim, self.expect, self.agreed)
     }
 
-    /// Notes what is about to happen, and replaces the file.
+    /// Notes what is about to happen, and writes it. A way back goes on from what another writer left.
     async fn write(
         &self,
-        target: &FileTarget,
-        lock: Locked,
-        intent: &Intent,
-        change: Change,
+        target: &Target,
+        pen: Pen,
+        mut intent: Intent,
+        mut change: Change,
+        looks: &[Look],
     ) -> Result<(Written, Entry), FlipError> {
+        let (file, kube) = match (target, pen) {
+            (Target::File(file), Pen::File(lock)) => (Some((file, lock)), None),
+            (Target::Kube(kube), _) => (None, Some(kube)),
+            (Target::File(file), Pen::Kube) => (Some((file, self.lock(file).await?)), None),
+        };
+        if let Some((file, lock)) = file {
+            let (written, begun) = self.begun(&intent, &change);
+            let bytes = change.document.to_bytes();
+            let gated = self.aim != Aim::Back;
+            return write::to_file(file, lock, gated, written, begun, bytes).await;
+        }
+        let Some(kube) = kube else {
+            return Err(FlipError::Unreachable(vec![]));
+        };
+        for _ in 0..TRIES_ON_THE_WAY_BACK {
+            let (written, begun) = self.begun(&intent, &change);
+            let outcome = write::to_plugin(kube, self.how(), written, begun, &change.document);
+            let now = match outcome.await {
+                Err(FlipError::Target(TargetError::Apply(ApplyError::Outdated(now))))
+                    if self.aim == Aim::Back =>
+                {
+                    Document::of_plugin(*now)?
+                }
+                other => return other,
+            };
+            intent = self.intent(&now)?;
+            let again = intent.change(&now, self.expect, self.generation, looks)?;
+            let Some(again) = again else { break };
+            change.switch = again.switch;
+            change.document = again.document;
+        }
+        Err(FlipError::Raced {
+            service: intent.service.clone(),
+            before: (&intent.before).into(),
+            found: (&intent.before).into(),
+        })
+    }
+
+    fn begun(&self, intent: &Intent, change: &Change) -> (Written, Entry) {
         let before = State::from(&intent.before);
         let verb = match self.aim {
             Aim::Back => "rollback",
@@ -159,39 +210,15 @@ impl Order<'_> {
         let mut begun = Entry::begun(verb, &intent.service, before, (&change.switch).into());
         begun.reason = self.reason.map(str::to_owned);
         let mut written = intent.written(&change.switch, Instant::now());
-        written.warnings = change.warnings;
-        let (journal, gated) = (Journal::of(target), self.aim != Aim::Back);
-        let bytes = change.document.to_bytes();
-        // On a thread of its own: a sync to disk takes milliseconds that other tasks would wait.
-        let replaced = spawn_blocking(move || {
-            match journal.append(&begun) {
-                Err(error) if gated => return Err(error.into()),
-                Err(error) => written.warnings.push(error.to_string()),
-                Ok(()) => {}
-            }
-            written.invoked = Instant::now();
-            let replaced = lock.replace(&bytes);
-            written.written = Instant::now();
-            if let Err(error) = replaced {
-                // It may have failed only to make sure that the new file outlives a power failure.
-                if lock.read().is_ok_and(|found| found.to_bytes() == bytes) {
-                    written.warnings.push(error.to_string());
-                    return Ok((written, begun));
-                }
-                // Nobody is left to tell if that fails: the next writer's line tells, too.
-                let _ = journal.append(&begun.ended(Kind::Failed, written.took()));
-                return Err(FlipError::from(error));
-            }
-            Ok((written, begun))
-        });
-        replaced
-            .await
-            .map_err(std::io::Error::other)
-            .map_err(|source| TargetError::Io {
-                action: "replaced",
-                path: target.path().to_owned(),
-                source,
-            })?
+        written.warnings.clone_from(&change.warnings);
+        (written, begun)
+    }
+
+    fn how(&self) -> How {
+        How {
+            gated: self.aim != Aim::Back,
+            takes_fields: self.take_fields || self.aim == Aim::Back,
+        }
     }
 
     async fn watch(&self, written: &Written, names: &[Names], looks: Vec<Look>) -> Outcome {
@@ -227,7 +254,7 @@ impl Order<'_> {
 
 /// Notes what came of it. The lock is not needed for that, and another flip may hold it.
 async fn end(
-    target: &FileTarget,
+    target: &Target,
     was_stopped: bool,
     mut written: Written,
     begun: &Entry,
@@ -256,11 +283,15 @@ async fn end(
         ..begun.ended(kind, took)
     };
     written.gone = gone;
-    let journal = Journal::of(target);
-    let noted = spawn_blocking(move || journal.append(&ended)).await;
-    if let Ok(Err(error)) = noted {
+    if let Err(error) = target.note(&ended).await {
         written.warnings.push(error.to_string());
         // The same as at the beginning is told once.
+        written.warnings.dedup();
+    }
+    if let Some(kube) = target.kube()
+        && let Err(error) = kube.tell_end(&ended).await
+    {
+        written.warnings.push(error);
         written.warnings.dedup();
     }
     let written_box = |written| Box::new(written);
@@ -281,6 +312,12 @@ async fn end(
             shown,
         }),
     }
+}
+
+/// The right to write: a file has a lock, a plugin is compared by the API server.
+enum Pen {
+    File(Locked),
+    Kube,
 }
 
 /// What was seen before the lock was taken.

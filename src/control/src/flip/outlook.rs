@@ -2,8 +2,7 @@
 
 use super::{FlipError, change::Intent};
 use crate::{
-    Admin, AdminError, Document, Endpoints, FileTarget, Fleet, Journal, Proxy, Refusal, Seen,
-    State, Stats,
+    Admin, AdminError, Document, Endpoints, Fleet, Proxy, Refusal, Seen, State, Stats, Target,
     gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
@@ -80,6 +79,8 @@ pub struct Outlook {
     pub obstacle: Option<FlipError>,
     /// What it would warn of.
     pub warnings: Vec<String>,
+    /// What would be written; what is there, where nothing would be.
+    pub document: Document,
 }
 
 /// What an Envoy shows of a service.
@@ -98,8 +99,8 @@ pub struct Sight {
 const PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_millis(250);
 
 /// Says for each service what a flip would do now. Nothing is locked, and nothing written.
-pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outlook>, FlipError> {
-    let document = target.read()?;
+pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>, FlipError> {
+    let document = target.read().await?;
     let all = document.plan()?;
     let services: Vec<&Service> = match request.service.as_deref() {
         Some(name) => vec![crate::service_of(&all, Some(name))?],
@@ -114,12 +115,12 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
         request.force,
     );
     let looks = looks.await;
-    let journal = match Journal::of(target).read() {
+    let journal = match target.entries().await {
         Err(_) if !gated => vec![],
         journal => journal?,
     };
     let outlooks = services.iter().map(|service| {
-        let mut outlook = Outlook::of(service, request.aim, &looks);
+        let mut outlook = Outlook::of(&document, service, request.aim, &looks);
         let worked_out = || -> Result<_, FlipError> {
             let (aim, expect) = (request.aim, request.expect_generation);
             let intent = Intent::of(&document, Some(service.name()), aim, expect, None)?;
@@ -140,6 +141,7 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
             Ok((change, refusals)) => {
                 if let Some(change) = change {
                     outlook.after = Some(change.switch);
+                    outlook.document = change.document;
                     outlook.warnings = change.warnings;
                 }
                 if !gated {
@@ -157,7 +159,7 @@ pub async fn plan(target: &FileTarget, request: &PlanRequest) -> Result<Vec<Outl
 }
 
 impl Outlook {
-    fn of(service: &Service, aim: Aim, looks: &[Look]) -> Self {
+    fn of(document: &Document, service: &Service, aim: Aim, looks: &[Look]) -> Self {
         let before = *service.switch();
         let to = aim.color(&before);
         let sight = |look: &Look| {
@@ -186,6 +188,7 @@ impl Outlook {
             envoys: looks.iter().map(sight).collect(),
             obstacle: None,
             warnings: vec![],
+            document: document.clone(),
         }
     }
 

@@ -13,6 +13,18 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
     if let Some(step) = services.iter().find_map(|one| revive(status, one, more)) {
         return step;
     }
+    if let Some(revert) = status.reverts.first() {
+        let active = if revert.is_kept {
+            revert.from.active
+        } else {
+            revert.to.active
+        };
+        let advice = revert.advice.as_ref();
+        let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+        return format!(
+            "`cutover flip {active} --force-conflicts` makes the cluster say what rules again{advice}"
+        );
+    }
     if let Some(silent) = status.proxies.iter().find(|proxy| proxy.answer.is_err()) {
         let admin = &silent.proxy;
         return format!(
@@ -24,6 +36,11 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
             let agreement = proxy
                 .shows(service.name(), service.switch())
                 .map(|shows| shows.agreement);
+            let in_cluster = status.document.plugin().is_some();
+            if agreement == Some(Agreement::Missing) && in_cluster {
+                return "does istiod push to it? `istioctl proxy-status` and its log tell"
+                    .to_owned();
+            }
             if let Some(step) = agreement.and_then(|agreement| mend(agreement, service, more)) {
                 return step;
             }
@@ -34,6 +51,8 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
         let file = status.module;
         return if modules.len() > 1 || file.is_some_and(|file| modules != [file]) {
             "give every Envoy the module that the file names, before the next flip".to_owned()
+        } else if status.document.plugin().is_some() {
+            "`cutover status --until settled` waits; a proxy's log says what it refused".to_owned()
         } else {
             "`cutover flip` refuses while file and Envoy differ: put the file right, or push it with --force"
                 .to_owned()
@@ -111,22 +130,23 @@ pub(super) fn unmet(until: Until, status: &Status, services: &[&Service]) -> Opt
     let lacks = |one: &&&Service| !until.missing(status, &[**one]).is_empty();
     let service = *services.iter().find(lacks)?;
     let (active, generation) = (service.switch().active, service.switch().generation);
+    let noun = status.document.noun();
     match until {
         Until::Settled => None,
         Until::Shows(color) if color == active => None,
         Until::Shows(color) => Some(format!(
-            "the file has {active}: `cutover flip {color}{more}` is what makes them show {color}"
+            "{noun} has {active}: `cutover flip {color}{more}` is what makes them show {color}"
         )),
         Until::Generation(wanted) if generation.is_some_and(|has| has.get() >= wanted) => None,
         Until::Generation(wanted) => Some(format!(
-            "the file does not have generation {wanted} yet: `cutover history` tells who wrote last"
+            "{noun} does not have generation {wanted} yet: `cutover history` tells who wrote last"
         )),
         Until::Drained(color) => {
             let color = color.unwrap_or_else(|| active.other());
             if color == active {
                 let other = color.other();
                 return Some(format!(
-                    "{color} is active in the file: `cutover flip {other}{more}` sends requests elsewhere"
+                    "{color} is active in {noun}: `cutover flip {other}{more}` sends requests elsewhere"
                 ));
             }
             let open = |proxy: &ProxyStatus| proxy.streams(service, color);

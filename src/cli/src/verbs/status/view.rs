@@ -2,7 +2,7 @@
 
 use super::{Seen, wrong};
 use crate::{output::object, table::table_within, verbs::lint::as_json};
-use cutover_control::{Endpoints, ProxyStatus};
+use cutover_control::{Endpoints, ProxyStatus, Target};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -22,20 +22,29 @@ const LEAST: &[&str] = &[
 /// The file, a table of Envoys, and what is wrong in words.
 pub(super) fn text(seen: &Seen, services: &[&Service], columns: Option<usize>) -> String {
     let file = table_within(columns, file_rows(services), &["BEFORE", "WRITTEN"]);
-    let mut text = format!("{}\n{file}", seen.file);
+    let mut text = format!("{}\n{file}", name(&seen.target));
     if seen.status.proxies.is_empty() {
-        return text;
+        return text + &beside(seen, services);
     }
     let envoys = table_within(columns, envoy_rows(seen, services), LEAST);
     let _ = write!(text, "\n{envoys}");
-    let wrong = wrong(&seen.status, services);
-    if !wrong.is_empty() {
-        text.push('\n');
-        for one in wrong {
-            let _ = writeln!(text, "{one}");
-        }
+    text + &beside(seen, services)
+}
+
+/// What is wrong, and who was not asked, in words.
+fn beside(seen: &Seen, services: &[&Service]) -> String {
+    let mut lines = wrong(seen, services);
+    if let Some(why) = seen.fleet.blind() {
+        lines.push(format!("pods that come and go are not seen for now: {why}"));
     }
-    text
+    for pod in seen.fleet.apart() {
+        lines.push(format!("not asked: {pod}"));
+    }
+    lines.extend(seen.fleet.notes().iter().cloned());
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{}\n", lines.join("\n"))
 }
 
 fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
@@ -69,7 +78,11 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
         "SERVICE",
         "ACTIVE",
         "GENERATION",
-        "FILE",
+        if seen.target.kube().is_some() {
+            "PLUGIN"
+        } else {
+            "FILE"
+        },
         "HEALTHY",
         "ON BLUE",
         "ON GREEN",
@@ -129,6 +142,14 @@ fn envoy_rows(seen: &Seen, services: &[&Service]) -> Vec<Vec<String>> {
     rows
 }
 
+/// The file, or the plugin.
+fn name(target: &Target) -> String {
+    match target {
+        Target::File(file) => file.path().display().to_string(),
+        Target::Kube(kube) => kube.plugin().to_string(),
+    }
+}
+
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
@@ -180,14 +201,36 @@ fn time_of(generation: u64) -> String {
 /// The same for programs.
 pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
     let status = &seen.status;
-    json!({
-        "target": format!("file:{}", seen.file),
+    let mut json = json!({
+        "target": seen.target.to_string(),
         "version": status.version,
         "module": status.module,
         "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
         "envoys": status.proxies.iter().map(|p| proxy_json(p, services)).collect::<Vec<_>>(),
-        "wrong": wrong(status, services),
-    })
+        "wrong": wrong(seen, services),
+    });
+    if let Value::Object(json) = &mut json {
+        if let Some(git) = &seen.git {
+            json.insert("git".to_owned(), git.json(status));
+        }
+        if let Some(plugin) = status.document.plugin() {
+            let reverts = status.reverts.iter().map(|revert| {
+                json!({
+                    "service": revert.service,
+                    "by": revert.by,
+                    "from": revert.from,
+                    "to": revert.to,
+                    "kept": revert.is_kept,
+                    "advice": revert.advice,
+                })
+            });
+            json.insert("kind".to_owned(), plugin.kind.as_str().into());
+            json.insert("reverts".to_owned(), reverts.collect());
+            json.insert("not_asked".to_owned(), seen.fleet.apart().into());
+            json.insert("blind".to_owned(), seen.fleet.blind().into());
+        }
+    }
+    json
 }
 
 fn endpoints_json(endpoints: &Endpoints) -> Value {

@@ -7,7 +7,7 @@ use crate::{
     screen::Screen,
     signals,
 };
-use cutover_control::{FileTarget, Fleet, Missing};
+use cutover_control::{Fleet, Missing, Target};
 use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
@@ -26,7 +26,7 @@ enum End {
 struct Watch<'w> {
     look: &'w Look,
     events: &'w Events,
-    target: FileTarget,
+    target: Target,
     fleet: Fleet,
     /// The last look, and why a later one failed.
     seen: Option<Seen>,
@@ -42,11 +42,13 @@ pub(super) async fn run(look: &Look, events: &Events) -> Result<Report, Failure>
         return Err(Failure::usage("a watch without an end has no one result")
             .hint("-o jsonl prints a line for each change; with --until WHAT a watch comes to one result"));
     }
+    let target = look.target.open().await?;
+    let fleet = look.envoys.fleet(&look.target, &target).await;
     let mut watch = Watch {
         look,
         events,
-        target: look.target.file()?,
-        fleet: look.envoys.fleet(&look.target).or_else(is_starting)?,
+        target,
+        fleet: fleet.or_else(is_starting)?,
         seen: None,
         trouble: None,
         missing: vec![],
@@ -102,7 +104,12 @@ impl Watch<'_> {
     async fn once(&mut self) -> Result<bool, Failure> {
         // The Envoy of a state folder comes and goes, with another port each time. Without one the last
         // is asked, so that it shows as silent.
-        if let Ok(now) = self.look.envoys.fleet(&self.look.target)
+        if self.target.file().is_some()
+            && let Ok(now) = self
+                .look
+                .envoys
+                .fleet(&self.look.target, &self.target)
+                .await
             && !now.is_empty()
         {
             self.fleet = now;

@@ -10,8 +10,8 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FileTarget, Fleet, FlipError, FlipRequest, Flipped, Interrupt, Outlook, PlanRequest,
-    Written, flip,
+    Aim, Fleet, FlipError, FlipRequest, Flipped, Interrupt, Outlook, PlanRequest, Target, Written,
+    flip,
 };
 use cutover_core::Generation;
 use cutover_harness::{
@@ -98,7 +98,7 @@ impl OfFleet {
 
 /// What is flipped, and who is asked whether it is done.
 struct Switched {
-    target: FileTarget,
+    target: Target,
     fleet: Fleet,
     outlook: Outlook,
     deadline: Duration,
@@ -108,8 +108,12 @@ pub(super) async fn run(verify: &Verify, events: &Events) -> Result<Report, Fail
     let of_fleet = &verify.fleet;
     let places = of_fleet.places(&of_fleet.urls)?;
     let late = of_fleet.places(&of_fleet.late)?;
-    let target = of_fleet.target.file()?;
-    let fleet = of_fleet.envoys.fleet_by_now(&of_fleet.target)?;
+    let target = of_fleet.target.open().await?;
+    let found = of_fleet.envoys.fleet_by_now(&of_fleet.target, &target);
+    let (fleet, unseen) = found.await?;
+    if let Some(why) = unseen {
+        events.say(&format!("warning: no proxy can be asked: {why}"));
+    }
     let request = PlanRequest {
         service: of_fleet.service.clone(),
         aim: Aim::Other,
@@ -118,9 +122,10 @@ pub(super) async fn run(verify: &Verify, events: &Events) -> Result<Report, Fail
         fleet: fleet.clone(),
         force: false,
     };
-    let mut outlook = plan::one(&target, &request).await?;
+    let outlook = plan::one(&target, &request).await;
+    let mut outlook = outlook.map_err(|error| Failure::of_flip(error, &target))?;
     if let Some(obstacle) = outlook.obstacle.take() {
-        return Err(obstacle.into());
+        return Err(Failure::of_flip(obstacle, &target));
     }
     let switched = Switched {
         target,
@@ -333,6 +338,7 @@ impl Switched {
             fleet: self.fleet.clone(),
             deadline: self.deadline,
             force,
+            take_fields: false,
             reason: Some("cutover verify".to_owned()),
             interrupt: Interrupt::default(),
             steps: None,

@@ -1,0 +1,63 @@
+use super::*;
+use cutover_core::{Color, Generation};
+use serde_json::json;
+
+fn document(config: &Value) -> Document {
+    let plugin = Plugin::from_object(json!({
+        "apiVersion": "extensions.istio.io/v1alpha1",
+        "kind": "WasmPlugin",
+        "metadata": { "name": "web", "namespace": "shop" },
+        "spec": { "url": "oci://example.com/cutover", "pluginConfig": config },
+    }));
+    Document::of_plugin(plugin.unwrap()).unwrap()
+}
+
+fn service(more: &Value) -> Value {
+    let mut service =
+        json!({ "hosts": ["a"], "blue": { "header": "b" }, "green": { "header": "g" } });
+    for (key, value) in more.as_object().unwrap() {
+        service[key] = value.clone();
+    }
+    service
+}
+
+#[test]
+fn a_new_switch_is_all_that_is_sent_and_goes_into_the_manifest() {
+    let old = service(&json!({ "active": "blue", "generation": 1 }));
+    let document = document(&json!({ "services": { "shop": old } }));
+    let switch = Switch {
+        generation: Generation::new(9).ok(),
+        active: Color::Green,
+        previous: None,
+    };
+    let changed = document.with_switch("shop", &switch);
+    let (_, change) = changed.change().unwrap();
+    assert_eq!(change.service.as_deref(), Some("shop"));
+    assert_eq!(
+        Value::from(change.switch.clone()),
+        json!({ "active": "green", "generation": 9 })
+    );
+    let plan = changed.plan().unwrap();
+    assert_eq!(*plan.service("shop").unwrap().switch(), switch);
+    let manifest = changed.manifest().unwrap();
+    assert_eq!(
+        manifest["spec"]["pluginConfig"]["services"]["shop"]["active"],
+        "green"
+    );
+    assert!(document.change().is_none());
+    assert!(document.with_switch("other", &switch).change().is_none());
+}
+
+#[test]
+fn a_switch_that_was_written_back_is_read_though_a_newer_previous_was_left_beside_it() {
+    let previous = json!({ "active": "green", "generation": 7 });
+    let left = service(&json!({ "active": "blue", "generation": 1, "previous": previous }));
+    let reverted = document(&json!({ "services": { "shop": left } }));
+    let plan = reverted.plan().unwrap();
+    assert_eq!(plan.service("shop").unwrap().switch().previous, None);
+    let older = service(&json!({ "active": "blue", "generation": 8, "previous": previous }));
+    let plan = document(&json!({ "services": { "shop": older } }))
+        .plan()
+        .unwrap();
+    assert!(plan.service("shop").unwrap().switch().previous.is_some());
+}
