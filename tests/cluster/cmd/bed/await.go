@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a process may take until it is up: a machine may be busy with other things.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // await asks again until there is no error any more, and returns the last one when the time is over.
 func await(limit time.Duration, condition func() error) error {

@@ -17,9 +17,15 @@ func (b *Bed) kubectl(input []byte, arguments ...string) error {
 	command.Stdin = bytes.NewReader(input)
 	command.Dir = b.path("tmp")
 	command.Env = b.environ(nil)
-	output, err := command.CombinedOutput()
+	// What it did is of no interest; what it could not do is.
+	var complaint bytes.Buffer
+	command.Stderr = &complaint
+	err := command.Run()
+	if limited.Err() != nil {
+		err = fmt.Errorf("it has not ended after %v", patience)
+	}
 	if err != nil {
-		return fmt.Errorf("kubectl %s failed: %w\n%s", strings.Join(arguments, " "), err, output)
+		return fmt.Errorf("kubectl %s failed: %w\n%s", strings.Join(arguments, " "), err, &complaint)
 	}
 	return nil
 }
