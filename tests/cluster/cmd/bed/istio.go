@@ -55,7 +55,11 @@ func istioUp(arguments []string) error {
 	if err := bed.bringUp(func() error { return bed.startControlPlane(*proxies) }, bed.tearDown); err != nil {
 		return err
 	}
-	say("up after %.0f s: %s, API server and istiod; ended by scripts/istio-down", time.Since(began).Seconds(), bed.proxyKind())
+	down := "scripts/istio-down"
+	if given["dir"] {
+		down += " --dir " + quote(*dir)
+	}
+	say("up after %.0f s: %s, API server and istiod; ended by %s", time.Since(began).Seconds(), bed.proxyKind(), down)
 	bed.printExports()
 	return nil
 }
@@ -262,6 +266,9 @@ func istioDown(arguments []string) error {
 	}
 	if bed == nil {
 		say("there is no bed in %s", *dir)
+		if other, err := read(current()); err == nil && other.Kind == "istio" {
+			say("the environment names another, which runs on: scripts/istio-down --dir %s", quote(other.dir))
+		}
 		return nil
 	}
 	if bed.Kind != "istio" {

@@ -223,17 +223,21 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 }
 
-// remove takes the folder away. Its lock goes last, so that nobody finds half a bed.
+// remove takes the folder away. Last go this program, by which a removal that was cut short is repeated, and the lock, so that nobody finds half a bed.
 func (b *Bed) remove() error {
 	entries, err := os.ReadDir(b.dir)
 	if err != nil {
 		return err
 	}
+	var names []string
 	for _, entry := range entries {
-		if name := entry.Name(); name != "lock" && name != "bed.json" {
-			if err := os.RemoveAll(b.path(name)); err != nil {
-				return fail(environ, "what was started has ended, but %s cannot be removed: %v", b.path(name), err)
-			}
+		if name := entry.Name(); name != "lock" && name != "bed.json" && name != "bin" {
+			names = append(names, name)
+		}
+	}
+	for _, name := range append(names, "bin") {
+		if err := os.RemoveAll(b.path(name)); err != nil {
+			return fail(environ, "what was started has ended, but %s cannot be removed: %v", b.path(name), err)
 		}
 	}
 	for _, name := range []string{"bed.json", "lock", ""} {
