@@ -108,7 +108,7 @@ impl Cluster {
             Ok(client) => client.map_err(|error| failed(cause(&error)))?,
             Err(error) => return Err(failed(error.to_string())),
         };
-        Ok(Self::new(client, server, namespace, expires))
+        Ok(Self::new(client, &server, &namespace, expires))
     }
 }
 
@@ -203,7 +203,8 @@ fn unreadable(path: &Path, error: &KubeconfigError) -> ConnectError {
         KubeconfigError::Parse(error) => {
             // The parser shows the place in several lines.
             let text = error.to_string();
-            text.lines().next().unwrap_or_default().to_owned()
+            let first = text.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
         }
         other => match other.source() {
             Some(_) => cause(other),

@@ -10,8 +10,7 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 /// The fields of a service that make up its switch: nothing else is ever changed.
-pub(crate) const SWITCH_FIELDS: [&str; 5] =
-    ["active", "generation", "previous", "activate_at", "hold"];
+pub(crate) const SWITCH_FIELDS: [&str; 3] = ["active", "generation", "previous"];
 
 /// How often a switch is sent again because something else of the object changed.
 const TRIES: usize = 5;
@@ -21,7 +20,7 @@ const TRIES: usize = 5;
 pub struct SwitchChange {
     /// The service; none in the short form.
     pub service: Option<String>,
-    /// `active`, `generation`, `previous` and so on, as they shall stand there.
+    /// `active`, `generation` and `previous`, as they shall stand there.
     pub switch: Map<String, Value>,
 }
 
@@ -151,9 +150,9 @@ impl Cluster {
             if how.dry_run { "&dryRun=All" } else { "" }
         );
         let path = format!("{}?{query}", plugin.api_path());
-        let patch = patch::of(plugin, change);
+        let body = patch::of(plugin, change);
         let object: Value = self
-            .ask(Method::PATCH, &path, "application/apply-patch+yaml", &patch)
+            .ask(Method::PATCH, &path, "application/apply-patch+yaml", &body)
             .await?;
         Plugin::from_object(object).map_err(|reason| Failed {
             error: ClusterError::Unexpected {

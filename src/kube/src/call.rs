@@ -91,8 +91,8 @@ impl Failed {
 impl Cluster {
     pub(crate) fn new(
         client: Client,
-        server: String,
-        default_namespace: String,
+        server: &str,
+        default_namespace: &str,
         expires: Option<Timestamp>,
     ) -> Self {
         Self {

@@ -170,8 +170,9 @@ fn missing(failed: &Failed) -> There {
         .status
         .as_ref()
         .and_then(|status| status.details.as_ref());
-    match details.is_some_and(|details| !details.name.is_empty()) {
-        true => There::Nothing,
-        false => There::NoSuchKind,
+    if details.is_some_and(|details| !details.name.is_empty()) {
+        There::Nothing
+    } else {
+        There::NoSuchKind
     }
 }

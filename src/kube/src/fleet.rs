@@ -82,7 +82,7 @@ impl Cluster {
         for (number, PodQuery { path, labels }) in queries.into_iter().enumerate() {
             let query = format!("labelSelector={labels}");
             let (pods, tail) = Tail::start(self.clone(), path, query).await?;
-            crowd.replace(number, pods);
+            crowd.replace(number, &pods);
             tails.push((number, tail));
         }
         let (sender, seen) = watch::channel(crowd.seen());
@@ -129,7 +129,7 @@ impl Fleet {
     pub async fn changed(&mut self) {
         if self.seen.changed().await.is_err() {
             // The watching task does not end before this is dropped.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -164,7 +164,7 @@ impl Crowd {
 
     fn take(&mut self, query: usize, change: Change<Pod>) {
         match change {
-            Change::All(pods) => self.replace(query, pods),
+            Change::All(pods) => self.replace(query, &pods),
             Change::Put(pod) => self.put(query, &pod),
             Change::Gone(pod) => self.remove(query, &pod.metadata.uid),
             Change::Broken(error) => {
@@ -176,7 +176,7 @@ impl Crowd {
         }
     }
 
-    fn replace(&mut self, query: usize, pods: Vec<Pod>) {
+    fn replace(&mut self, query: usize, pods: &[Pod]) {
         self.interrupted.remove(&query);
         let there: BTreeSet<_> = pods.iter().map(|pod| pod.metadata.uid.clone()).collect();
         let gone: Vec<_> = self
@@ -188,7 +188,7 @@ impl Crowd {
         for uid in gone {
             self.remove(query, &uid);
         }
-        for pod in &pods {
+        for pod in pods {
             self.put(query, pod);
         }
     }

@@ -124,9 +124,10 @@ fn name(plugin: &Plugin) -> String {
 
 fn path(plugin: &Plugin, with_name: bool) -> String {
     let list = format!("/api/v1/namespaces/{}/configmaps", plugin.namespace);
-    match with_name {
-        true => format!("{list}/{}", name(plugin)),
-        false => list,
+    if with_name {
+        format!("{list}/{}", name(plugin))
+    } else {
+        list
     }
 }
 

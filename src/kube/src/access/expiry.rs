@@ -51,16 +51,15 @@ fn not_after(certificate: &[u8]) -> Option<Timestamp> {
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
-        _ => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if bytes.len() > 4 {
-                return None;
-            }
-            let add = |length: usize, byte: &u8| (length << 8) | usize::from(*byte);
-            (bytes.iter().fold(0, add), rest)
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        if bytes.len() > 4 {
+            return None;
         }
+        let add = |length: usize, byte: &u8| (length << 8) | usize::from(*byte);
+        (bytes.iter().fold(0, add), rest)
     };
     let (content, rest) = rest.split_at_checked(length)?;
     Some((tag, content, rest))

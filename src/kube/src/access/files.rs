@@ -30,9 +30,10 @@ fn read_with(
         .filter(|path| !path.as_os_str().is_empty())
         .collect();
     let home = variable("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
-    let looked: Vec<_> = match listed.is_empty() {
-        false => listed,
-        true => home.into_iter().collect(),
+    let looked: Vec<_> = if listed.is_empty() {
+        home.into_iter().collect()
+    } else {
+        listed
     };
     // As kubectl does: a file of the list that is not there is passed over.
     let there: Vec<_> = looked.iter().filter(|path| path.exists()).collect();

@@ -191,9 +191,10 @@ pub(super) fn refused(
     }
     match status.code {
         403 => ApplyError::Denied {
-            by: match message.contains(" cannot ") {
-                true => Denier::Rbac,
-                false => Denier::Other,
+            by: if message.contains(" cannot ") {
+                Denier::Rbac
+            } else {
+                Denier::Other
             },
             reason: message.to_owned(),
         },

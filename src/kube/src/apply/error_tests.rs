@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn status(code: u16, message: &str, causes: Value) -> Status {
+fn status(code: u16, message: &str, causes: &Value) -> Status {
     serde_json::from_value(json!({
         "status": "Failure", "code": code, "message": message, "reason": "",
         "details": {"name": "shop", "causes": causes},
@@ -34,7 +34,7 @@ const ACTIVE: &str = ".spec.pluginConfig.services.shop.v1.active";
 const GENERATION: &str = ".spec.pluginConfig.services.shop.v1.generation";
 
 fn conflict(causes: &[Value]) -> ApplyError {
-    let status = status(409, "Apply failed with conflicts", json!(causes));
+    let status = status(409, "Apply failed with conflicts", &json!(causes));
     ApplyError::Conflict(contested(&status, &plugin()).unwrap())
 }
 
@@ -66,12 +66,15 @@ fn an_owner_that_is_not_in_the_managed_fields_is_named_as_the_server_names_it() 
 #[test]
 fn a_409_of_the_resource_version_is_no_conflict_of_owners() {
     let message = "Operation cannot be fulfilled on wasmplugins.extensions.istio.io \"shop\": the object has been modified";
-    assert_eq!(contested(&status(409, message, json!([])), &plugin()), None);
+    assert_eq!(
+        contested(&status(409, message, &json!([])), &plugin()),
+        None
+    );
 }
 
 #[track_caller]
 fn denied(code: u16, message: &str, expected: &str) {
-    let status = status(code, message, json!([]));
+    let status = status(code, message, &json!([]));
     let cluster = ClusterError::Refused {
         code,
         message: message.to_owned(),

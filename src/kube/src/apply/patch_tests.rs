@@ -1,7 +1,7 @@
 use super::*;
 
 /// A plugin of two services; `cutover` owns the switch of `shop`, or what is given.
-fn plugin(owned: Value) -> Plugin {
+fn plugin(owned: &Value) -> Plugin {
     Plugin::from_object(json!({
         "apiVersion": API_VERSION, "kind": "WasmPlugin",
         "metadata": {
@@ -36,7 +36,7 @@ fn of_shop() -> Value {
 #[test]
 fn a_first_flip_says_the_switch_and_nothing_else() {
     let patch = of(
-        &plugin(json!({})),
+        &plugin(&json!({})),
         &change(Some("api"), json!({"active": "green", "generation": 7})),
     );
     let expected = json!({
@@ -50,7 +50,7 @@ fn a_first_flip_says_the_switch_and_nothing_else() {
 #[test]
 fn the_switch_of_the_other_service_is_said_again() {
     let patch = of(
-        &plugin(of_shop()),
+        &plugin(&of_shop()),
         &change(Some("api"), json!({"active": "green", "generation": 7})),
     );
     let services = json!({
@@ -66,7 +66,7 @@ fn the_switch_of_the_other_service_is_said_again() {
 #[test]
 fn the_old_switch_of_the_service_is_replaced_as_a_whole() {
     let patch = of(
-        &plugin(of_shop()),
+        &plugin(&of_shop()),
         &change(Some("shop"), json!({"active": "blue", "generation": 6})),
     );
     let services = json!({"shop": {"active": "blue", "generation": 6}});
@@ -80,7 +80,7 @@ fn what_was_applied_in_our_name_is_kept() {
         "f:spec": {"f:url": {}, "f:pluginConfig": {"f:services": {"f:shop": {"f:hosts": {}, "f:active": {}}}}},
     });
     let patch = of(
-        &plugin(owned),
+        &plugin(&owned),
         &change(Some("shop"), json!({"active": "blue"})),
     );
     assert_eq!(patch["metadata"]["labels"], json!({"team": "shop"}));
@@ -91,7 +91,7 @@ fn what_was_applied_in_our_name_is_kept() {
 
 #[test]
 fn the_short_form_and_the_other_kind_have_their_own_places() {
-    let short = plugin(json!({}));
+    let short = plugin(&json!({}));
     let patch = of(&short, &change(None, json!({"active": "green"})));
     assert_eq!(patch["spec"], json!({"pluginConfig": {"active": "green"}}));
     let other = Plugin::from_object(json!({
@@ -107,7 +107,7 @@ fn the_short_form_and_the_other_kind_have_their_own_places() {
 
 #[test]
 fn for_git_the_switch_is_put_into_the_whole_object() {
-    let flipped = plugin(of_shop()).manifest_with(&change(
+    let flipped = plugin(&of_shop()).manifest_with(&change(
         Some("shop"),
         json!({"active": "blue", "generation": 6}),
     ));

@@ -213,13 +213,12 @@ impl Way {
     }
 }
 
-/// The kubelet names the pod by its uid and sandbox before it comes to the point.
+/// The kubelet tells of both families of addresses, and names the sandbox, before it comes to the point.
 fn in_short(why: &str) -> String {
-    let why = why.trim();
-    let point = why
-        .find("failed to connect to")
-        .and_then(|at| why.get(at..));
-    point.unwrap_or(why).to_owned()
+    if why.contains("connection refused") {
+        return "connection refused".to_owned();
+    }
+    why.trim().to_owned()
 }
 
 /// Answers an HTTP client, and lets it read the answer.
