@@ -179,7 +179,7 @@ const CRATES: [&str; 8] = [
 ];
 
 /// What is filled in makes the message; snapshots show how it reads then.
-const TOO_GENERAL: [&str; 1] = ["… cannot be …: …"];
+const TOO_GENERAL: [&str; 3] = ["… cannot be …: …", "…: …", "… …/…: …"];
 
 /// Said by the parser of arguments.
 const OF_OTHERS: [&str; 3] = [

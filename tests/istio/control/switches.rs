@@ -30,7 +30,7 @@ fn a_switch_lands(kind: &'static str, name: &'static str) {
     assert_eq!(stage.switch()["generation"], generation);
     assert_eq!(stage.switch()["active"], "green");
     let history = stage.cutover(&["history", "-o", "json"]).json();
-    let verbs: Vec<_> = history["switches"].as_array().unwrap().iter();
+    let verbs = history["switches"].as_array().unwrap().iter();
     let verbs: Vec<_> = verbs
         .map(|one| (one["verb"].clone(), one["outcome"].clone()))
         .collect();
