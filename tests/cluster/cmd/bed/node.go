@@ -61,10 +61,8 @@ func clusterUp(arguments []string) error {
 	if err := supported(); err != nil {
 		return err
 	}
-	for _, folder := range append([]string{"/run", "/proc", "/sys", "/dev"}, hiddenFolders...) {
-		if strings.HasPrefix(*dir+"/", folder+"/") {
-			return fail(badUse, "a node cannot have its folder below %s; name another one with --dir", folder)
-		}
+	if err := fits(*dir); err != nil {
+		return err
 	}
 	found, err := findIptables(*tool)
 	if err != nil {
@@ -99,6 +97,20 @@ func clusterUp(arguments []string) error {
 	}
 	say("up after %.0f s: a node at %s with Istio, and a registry at %s; ended by scripts/cluster-down", time.Since(began).Seconds(), n.Node, bed.Registry)
 	bed.printExports()
+	return nil
+}
+
+// fits says whether a folder can be a node's.
+func fits(dir string) error {
+	for _, folder := range append([]string{"/run", "/proc", "/sys", "/dev"}, hiddenFolders...) {
+		if strings.HasPrefix(dir+"/", folder+"/") {
+			return fail(badUse, "a node cannot have its folder below %s; name another one with --dir", folder)
+		}
+	}
+	// The path of a socket has room for 107 bytes, and the longest of kubelet's adds 36.
+	if len(dir) > 70 {
+		return fail(badUse, "%s is too long for the sockets below it; name another folder with --dir", dir)
+	}
 	return nil
 }
 
