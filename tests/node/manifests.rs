@@ -6,11 +6,13 @@ use crate::{
     bed::Bed,
     tree::Tree,
 };
+use cutover_core::{Color, token};
 use serde_json::json;
 use std::{
     fs,
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 
@@ -147,6 +149,35 @@ impl Stage {
         shows(address, "blue", "");
     }
 
+    /// Applies the routes with a gateway inside of the node, whose agent takes the registry of the bed as it is.
+    #[track_caller]
+    fn gateway_is_made(&self, name: &str, lines: &str) {
+        let registry =
+            json!({ "proxyMetadata": { "WASM_INSECURE_REGISTRIES": self.bed.text("/registry") } });
+        let gateway = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": { "name": "shop", "annotations": { "networking.istio.io/service-type": "ClusterIP" } },
+            "spec": { "infrastructure": { "annotations": { "proxy.istio.io/config": registry.to_string() } } },
+        });
+        let lines = format!(
+            "namespace: shop\nresources: [../istio/routes/colors]\n{lines}patches: [path: gateway.json]\n"
+        );
+        let own = self.tree.with(name, &lines);
+        fs::write(format!("{own}/gateway.json"), gateway.to_string()).unwrap();
+        self.apply(&own);
+        self.runs("shop", "shop-istio");
+    }
+
+    /// Lines of a kustomization: a plugin at the gateway with the module from the bed's registry.
+    fn plugin_of_the_registry(&self, kind: &str) -> String {
+        let (repository, digest) = self.pushed();
+        format!(
+            "resources: [../istio/overlays/gateway-api/{kind}]\nimages:\n  - name: oci://ghcr.io/OWNER/cutover\n    \
+             newName: oci://{repository}\n    digest: {digest}\n"
+        )
+    }
+
     /// Pushes the module to the bed's registry; its repository there, and its digest.
     fn pushed(&self) -> (String, String) {
         let repository = format!("{}/cutover", self.bed.text("/registry"));
@@ -221,33 +252,10 @@ fn sidecars_take_the_module_out_of_a_config_map_and_follow_either_form_of_routes
 #[test]
 fn a_gateway_of_the_gateway_api_takes_the_module_from_a_registry_or_out_of_a_config_map() {
     let stage = Stage::new();
-    let (repository, digest) = stage.pushed();
-    let registry =
-        json!({ "proxyMetadata": { "WASM_INSECURE_REGISTRIES": stage.bed.text("/registry") } });
-    let inside = json!({ "networking.istio.io/service-type": "ClusterIP" });
-    let routes = |name: &str, rest: &str| {
-        let patch = format!("{{ op: add, path: /metadata/annotations, value: {inside} }}");
-        let patches = format!(
-            "patches:\n  - target: {{ kind: Gateway }}\n    patch: |-\n      - {patch}\n{rest}"
-        );
-        stage.tree.with(
-            name,
-            &format!("namespace: shop\nresources: [../istio/routes/colors]\n{patches}"),
-        )
-    };
-    let annotations = json!({ "annotations": { "proxy.istio.io/config": registry.to_string() } });
-    stage.apply(&routes(
-        "routes",
-        &format!("      - {{ op: add, path: /spec/infrastructure, value: {annotations} }}\n"),
-    ));
-    for (kind, generations) in KINDS.into_iter().zip([[1, 2, 3], [1, 2, 3]]) {
-        let plugin = format!(
-            "resources: [../istio/overlays/gateway-api/{kind}]\nimages:\n  - name: oci://ghcr.io/OWNER/cutover\n    \
-             newName: oci://{repository}\n    digest: {digest}\n"
-        );
-        stage.apply(&stage.tree.with(kind, &plugin));
-        stage.runs("shop", "shop-istio");
-        stage.switches("shop", kind, &stage.gateway(), generations);
+    stage.gateway_is_made("routes", "");
+    for kind in KINDS {
+        stage.apply(&stage.tree.with(kind, &stage.plugin_of_the_registry(kind)));
+        stage.switches("shop", kind, &stage.gateway(), [1, 2, 3]);
     }
 
     // Another gateway in its place: what it mounts was laid over the Deployment that istiod makes.
@@ -266,7 +274,7 @@ fn a_gateway_of_the_gateway_api_takes_the_module_from_a_registry_or_out_of_a_con
             .success()
     });
     let component = "components: [../istio/components/module-volume-gateway]\n";
-    stage.apply(&routes("mounted", component));
+    stage.gateway_is_made("mounted", component);
     let plugin = "\
 namespace: shop
 resources: [../istio/overlays/air-gapped/wasmplugin]
@@ -278,8 +286,43 @@ patches:
       - { op: add, path: /spec/targetRefs, value: [{ group: gateway.networking.k8s.io, kind: Gateway, name: shop }] }
 ";
     stage.apply(&stage.tree.with("from-file", plugin));
-    stage.runs("shop", "shop-istio");
     stage.switches("shop", "wasmplugin", &stage.gateway(), [1, 2, 3]);
+}
+
+#[test]
+fn a_signed_preview_is_checked_with_a_key_out_of_a_secret() {
+    const KEY: &str = "0123456789abcdef0123";
+    let stage = Stage::new();
+    let secret = format!("--from-literal=k1={KEY}");
+    stage.bed.kubectl_says(&[
+        "create",
+        "secret",
+        "generic",
+        "-n",
+        "shop",
+        "cutover-keys",
+        &secret,
+    ]);
+    stage.gateway_is_made(
+        "keyed",
+        "components: [../istio/components/preview-key-gateway]\n",
+    );
+    let signed = "components: [../istio/components/preview-signed]\n";
+    let plugin = stage.plugin_of_the_registry("wasmplugin") + signed;
+    stage.apply(&stage.tree.with("signed", &plugin));
+    let gateway = stage.gateway();
+    shows(&gateway, "blue", "blue;g=1;");
+    let in_an_hour = SystemTime::now() + Duration::from_hours(1);
+    let expiry = in_an_hour.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let asked_with = |key: &str| {
+        let key = token::Key::new(key.as_bytes()).unwrap();
+        let value = token::sign("k1", &key, "shop", Color::Green, "green", expiry);
+        color_of(&gateway, &format!("x-cutover-override: {value}\r\n"))
+            .unwrap()
+            .0
+    };
+    assert_eq!(asked_with(KEY), "green");
+    assert_eq!(asked_with("another key of 20 bytes"), "blue");
 }
 
 #[test]

@@ -10,13 +10,14 @@ use serde_json::Value;
 use std::{collections::BTreeSet, fs, process::Command};
 
 /// What each component is tried with.
-const COMPONENTS: [(&str, &str); 5] = [
+const COMPONENTS: [(&str, &str); 6] = [
     (
         "components/fail-open",
         "../istio/overlays/sidecars/wasmplugin",
     ),
     ("components/module-volume", "client.yaml"),
     ("components/module-volume-gateway", "../istio/routes/colors"),
+    ("components/preview-key-gateway", "../istio/routes/colors"),
     (
         "components/preview-signed",
         "../istio/overlays/ingress-gateway/wasmplugin",

@@ -347,8 +347,8 @@ fn a_flip_touches_the_switch_alone() {
                 "services.shop (blue)",
             ),
             (
-                shop(json!({ "closed": ["green"], "green": v3 })),
-                "services.shop (closed, green)",
+                shop(json!({ "closed": ["green"] })),
+                "services.shop (closed)",
             ),
             (shop(json!({ "hosts": null })), "services.shop (hosts)"),
             (shop(json!(null)), "services.shop (removed)"),
@@ -579,6 +579,23 @@ fn a_plugin_of_somebody_else_is_left_alone() {
         stage
             .patch(TOOL, kind, "other", &json!({ "spec": { "priority": 1 } }))
             .unwrap();
+    }
+    for (name, spec) in [
+        ("lua", json!({ "lua": { "inlineCode": "-- none" } })),
+        ("empty", json!(null)),
+    ] {
+        let other = json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "TrafficExtension",
+            "metadata": { "name": name },
+            "spec": spec,
+        });
+        let file = written(&stage.folder, "other.json", &other.to_string());
+        let created = stage.kubectl("admin", &["create", "--validate=false", "-f", &file]);
+        assert!(
+            !created.is_err_and(|refusal| refusal.contains(policy())),
+            "{name}"
+        );
     }
 }
 
