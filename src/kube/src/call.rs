@@ -269,6 +269,7 @@ fn broken(error: &(dyn StdError + 'static)) -> (String, bool) {
     // The innermost says it best: `Connection refused (os error 111)`.
     let said = chain().last().map(ToString::to_string).unwrap_or_default();
     let reason = match said.as_str() {
+        "deadline has elapsed" if connecting => "no connection was made in time".to_owned(),
         tls if tls.contains("invalid peer certificate") => {
             let why = tls.trim_start_matches("invalid peer certificate: ");
             let hint = match why {

@@ -1,18 +1,9 @@
 //! What becomes of answers that a healthy API server does not give at will: played by a server of the test's own.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be made has to stop"
-)]
-
-mod server {
-    pub(crate) mod play;
-}
+use crate::play::{Play, Reply, refusal};
 use cutover_kube::{Apply, ApplyError, Cluster, ClusterError, FindError, Sighting, SwitchChange};
 use hyper::Method;
 use serde_json::{Value, json};
-use server::play::{Play, Reply, refusal};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
