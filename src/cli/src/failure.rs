@@ -248,7 +248,7 @@ impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let hint = match &error {
             JournalError::Kube(_) => {
-                "nothing was written; the Role in istio/ has the rights on ConfigMaps; `cutover rollback` works \
+                "nothing was written; the roles in istio/access have the rights on ConfigMaps; `cutover rollback` works \
                  without a journal"
             }
             JournalError::File { action: "read", .. } => {

@@ -22,6 +22,8 @@ use std::{
 
 /// The longest wait for one answer. A stopped Envoy takes the connection and never answers.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same of a pod: the way leads through the API server and the node, which begin a tunnel for it.
+const PATIENCE_WITH_PODS: Duration = Duration::from_secs(10);
 
 /// A client for the admin interface of one Envoy; it keeps its connection.
 #[derive(Clone, Debug)]
@@ -104,10 +106,15 @@ impl Admin {
     /// A client for a filter and plugin that has one of these names.
     pub fn with_names(proxy: impl Into<Proxy>, names: &[Names]) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
+        let proxy = proxy.into();
+        let patience = match proxy.pod() {
+            None => PATIENCE,
+            Some(_) => PATIENCE_WITH_PODS,
+        };
         Self {
-            proxy: proxy.into(),
+            proxy,
             names: names.into(),
-            patience: PATIENCE,
+            patience,
             client,
         }
     }
@@ -140,7 +147,10 @@ impl Admin {
     pub async fn get(&self, path: &str) -> Result<Bytes, AdminError> {
         match self.ask(path).await? {
             (StatusCode::OK, body) => Ok(body),
-            (status, _) => Err(self.unexpected(format!("{path} gives {status}"))),
+            (status, _) => {
+                let (path, _) = path.split_once('?').unwrap_or((path, ""));
+                Err(self.unexpected(format!("{path} gives {status}")))
+            }
         }
     }
 
@@ -176,6 +186,10 @@ impl Admin {
                 unreachable(error.source().map_or_else(|| error.to_string(), root_cause))
             })?;
             let status = response.status();
+            if let Some(fault) = self.proxy.fault().filter(|_| !status.is_success()) {
+                // The tunnel's own answer, not Envoy's.
+                return Err(unreachable(fault));
+            }
             let body = response.into_body().collect().await;
             let body = body.map_err(|error| unreachable(error.to_string()))?;
             Ok((status, body.to_bytes()))

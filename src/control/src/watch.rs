@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long an Envoy may take for its last answer, after the deadline or when the watch is told to
 /// stop.
 const LAST_LOOK: Duration = Duration::from_millis(250);
+/// The same of a pod, to which a tunnel may have to be made.
+const LAST_LOOK_AT_PODS: Duration = Duration::from_secs(2);
 
 /// What proxies shall show.
 #[derive(Clone, Debug)]
@@ -304,7 +306,11 @@ async fn one(
     loop {
         // A silent Envoy must not hold up the deadline by much.
         let left = until.saturating_duration_since(Instant::now());
-        let asked = admin.with_patience(admin.patience().min(left.max(LAST_LOOK)));
+        let last_look = match admin.proxy().pod() {
+            None => LAST_LOOK,
+            Some(_) => LAST_LOOK_AT_PODS,
+        };
+        let asked = admin.with_patience(admin.patience().min(left.max(last_look)));
         let why = match asked.stats(Some(&goal.service)).await {
             Err(error) => Why::Silent(error),
             Ok(stats) => {

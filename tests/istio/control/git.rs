@@ -50,7 +50,7 @@ fn yaml_is_the_object_for_git_and_nothing_is_applied() {
 #[test]
 fn a_file_in_git_that_differs_beside_the_switch_is_told_with_its_paths() {
     let stage = Stage::with("TrafficExtension", "control-drift");
-    let mut manifest = stage.manifest("blue", 1);
+    let mut manifest = stage.manifest("blue", stage.generation);
     manifest["spec"]["wasm"]["pluginConfig"]["expose"] = json!({ "response_header": true });
     let file = stage.write("drift.yaml", &manifest);
     let status = stage.cutover(&["status", "--git", &file, "-o", "json"]);

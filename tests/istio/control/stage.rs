@@ -13,6 +13,8 @@ pub(crate) struct Stage {
     pub(crate) bed: Bed,
     kind: &'static str,
     name: &'static str,
+    /// Of the switch that it begins with. A proxy remembers the newest of a name that it ever had.
+    pub(crate) generation: u64,
     folder: TempDir,
 }
 
@@ -25,17 +27,18 @@ pub(crate) struct Said {
 }
 
 impl Stage {
-    /// Applies the plugin as `kubectl`, with blue at generation 1, and waits until every gateway shows it.
+    /// Applies the plugin as `kubectl`, with blue, and waits until every gateway shows it.
     #[track_caller]
     pub(crate) fn with(kind: &'static str, name: &'static str) -> Self {
         let stage = Self {
             bed: Bed::here(),
             kind,
             name,
+            generation: cutover_control::unix_ms(),
             folder: tempfile::tempdir().unwrap(),
         };
-        stage.apply("blue", 1, &[]);
-        let landed = stage.cutover(&["wait", "--generation", "1", "--deadline", "60s"]);
+        stage.apply("blue", stage.generation, &[]);
+        let landed = stage.cutover(&["wait", "--deadline", "60s"]);
         assert_eq!(landed.code, 0, "{landed}");
         stage
     }

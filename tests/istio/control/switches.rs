@@ -53,8 +53,8 @@ fn a_switch_lands(kind: &'static str, name: &'static str) {
     ]);
     let events: serde_json::Value = serde_json::from_str(&events).unwrap();
     let notes = events["items"].as_array().unwrap().iter();
-    let notes = notes
-        .filter(|event| event["regarding"]["name"] == name && event["regarding"]["kind"] == kind);
+    let uid = stage.object()["metadata"]["uid"].clone();
+    let notes = notes.filter(|event| event["regarding"]["uid"] == uid);
     let reasons: Vec<_> = notes
         .map(|event| event["reason"].as_str().unwrap().to_owned())
         .collect();
@@ -128,7 +128,7 @@ fn a_generation_that_no_proxy_has_is_told_as_missing_everywhere() {
         "--generation",
         "2",
         "--deadline",
-        "1s",
+        "5s",
         "-o",
         "json",
     ]);

@@ -37,7 +37,7 @@ fn of_cluster(message: String, error: &ClusterError) -> Failure {
             failure.hint(format!("{KEEPS}; try again when it answers"))
         }
         ClusterError::Forbidden(_) => failure.hint(
-            "the Role in istio/ has what the tool needs; `kubectl auth can-i` tells what you may",
+            "the roles in istio/access have what the tool needs; `kubectl auth can-i` tells what you may",
         ),
         _ => failure
             .hint("`kubectl get wasmplugins,trafficextensions` with the same context shows more"),
@@ -71,7 +71,7 @@ fn of_apply(message: String, error: &ApplyError) -> Failure {
             failed("look with `cutover status` at what the other one did")
         }
         ApplyError::Denied { .. } => failed(
-            "the Role in istio/ has what the tool needs; a policy says itself what it allows",
+            "the roles in istio/access have what the tool needs; a policy says itself what it allows",
         ),
         ApplyError::Gone(_) => failed("apply the manifest again, or name another target"),
         ApplyError::Invalid(_) => Failure {

@@ -97,6 +97,8 @@ pub struct Sight {
 /// How long an Envoy may keep a way back waiting: the answer only helps to see a refusal, and a
 /// generation that is newer than the file's.
 const PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_millis(250);
+/// The same of a pod, to which a tunnel has to be made first.
+const PATIENCE_WITH_PODS_ON_THE_WAY_BACK: Duration = Duration::from_secs(1);
 
 /// Says for each service what a flip would do now. Nothing is locked, and nothing written.
 pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>, FlipError> {
@@ -253,6 +255,9 @@ pub(super) async fn look(
     join_all(fleet.now().into_iter().map(async |proxy| {
         let admin = Admin::with_names(proxy, document.names());
         let asked = match aim {
+            Aim::Back if admin.proxy().pod().is_some() => {
+                admin.with_patience(PATIENCE_WITH_PODS_ON_THE_WAY_BACK)
+            }
             Aim::Back => admin.with_patience(PATIENCE_ON_THE_WAY_BACK),
             Aim::To(_) | Aim::Other => admin.clone(),
         };
