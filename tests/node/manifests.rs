@@ -55,7 +55,7 @@ impl Stage {
             "delete",
             "namespace",
             "--ignore-not-found",
-            "--timeout=120s",
+            "--timeout=300s",
         ];
         self.bed.kubectl_says(&[&delete[..], &NAMESPACES].concat());
     }
@@ -87,7 +87,7 @@ impl Stage {
             "-n",
             namespace,
             &deployment,
-            "--timeout=120s",
+            "--timeout=300s",
         ]);
     }
 
@@ -166,7 +166,6 @@ impl Stage {
         let own = self.tree.with(name, &lines);
         fs::write(format!("{own}/gateway.json"), gateway.to_string()).unwrap();
         self.apply(&own);
-        self.runs("shop", "shop-istio");
     }
 
     /// Lines of a kustomization: a plugin at the gateway with the module from the bed's registry.
@@ -255,6 +254,7 @@ fn a_gateway_of_the_gateway_api_takes_the_module_from_a_registry_or_out_of_a_con
     stage.gateway_is_made("routes", "");
     for kind in KINDS {
         stage.apply(&stage.tree.with(kind, &stage.plugin_of_the_registry(kind)));
+        stage.runs("shop", "shop-istio");
         stage.switches("shop", kind, &stage.gateway(), [1, 2, 3]);
     }
 
@@ -285,7 +285,9 @@ patches:
       - { op: remove, path: /spec/selector }
       - { op: add, path: /spec/targetRefs, value: [{ group: gateway.networking.k8s.io, kind: Gateway, name: shop }] }
 ";
+    // Its pod waits for the ConfigMap, which comes with the plugin.
     stage.apply(&stage.tree.with("from-file", plugin));
+    stage.runs("shop", "shop-istio");
     stage.switches("shop", "wasmplugin", &stage.gateway(), [1, 2, 3]);
 }
 
@@ -307,6 +309,7 @@ fn a_signed_preview_is_checked_with_a_key_out_of_a_secret() {
         "keyed",
         "components: [../istio/components/preview-key-gateway]\n",
     );
+    stage.runs("shop", "shop-istio");
     let signed = "components: [../istio/components/preview-signed]\n";
     let plugin = stage.plugin_of_the_registry("wasmplugin") + signed;
     stage.apply(&stage.tree.with("signed", &plugin));
