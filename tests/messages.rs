@@ -29,7 +29,9 @@ fn literals(folder: &Path) -> Vec<Literal> {
         let mut found = in_source(source.split("#[cfg(test)]").next().unwrap());
         if path.to_string_lossy().ends_with("_tests.rs") {
             // What a test is about to compare is no message.
-            found.iter_mut().for_each(|one| one.is_message = false);
+            for one in &mut found {
+                one.is_message = false;
+            }
         }
         all.append(&mut found);
     }
