@@ -16,3 +16,4 @@ mod manifests;
 #[expect(dead_code, reason = "only some manifests are tried here")]
 #[path = "../istio/manifests/tree.rs"]
 mod tree;
+mod tunnel;
