@@ -121,8 +121,9 @@ impl Bed {
     fn each_proxy(&self, pointer: &str) -> Vec<(String, String)> {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap().to_owned();
         let one = |proxy: &Value| (text(proxy.get("name")), text(proxy.pointer(pointer)));
-        let proxies = self.description.pointer("/proxies").unwrap().as_array();
-        proxies.unwrap().iter().map(one).collect()
+        let proxies = self.description.pointer("/proxies");
+        let proxies = proxies.and_then(Value::as_array).into_iter();
+        proxies.flatten().map(one).collect()
     }
 
     /// Tells a bed that is one's own what to do: `stop NAME`, `start NAME`, `add-proxy`.

@@ -17,9 +17,9 @@ use std::{
 use tempfile::TempDir;
 
 /// The shop of `tests/cluster/shop` and its client, and nothing left of another test.
-struct Stage {
-    bed: Bed,
-    tree: Tree,
+pub(crate) struct Stage {
+    pub(crate) bed: Bed,
+    pub(crate) tree: Tree,
     folder: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -28,7 +28,7 @@ const KINDS: [&str; 2] = ["wasmplugin", "trafficextension"];
 const NAMESPACES: [&str; 3] = ["shop", "storefront", "istio-ingress"];
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let stage = Self {
@@ -62,7 +62,7 @@ impl Stage {
 
     /// Applies a kustomization of the test.
     #[track_caller]
-    fn apply(&self, kustomization: &str) {
+    pub(crate) fn apply(&self, kustomization: &str) {
         self.bed.kubectl_says(&[
             "apply",
             "--server-side",
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     #[track_caller]
-    fn runs(&self, namespace: &str, deployment: &str) {
+    pub(crate) fn runs(&self, namespace: &str, deployment: &str) {
         let deployment = format!("deployment/{deployment}");
         until("istiod has made the Deployment", || {
             self.bed
@@ -99,7 +99,7 @@ impl Stage {
     }
 
     /// The address of the gateway that istiod made.
-    fn gateway(&self) -> String {
+    pub(crate) fn gateway(&self) -> String {
         let service = [
             "get",
             "service",
@@ -178,7 +178,7 @@ impl Stage {
     }
 
     /// Pushes the module to the bed's registry; its repository there, and its digest.
-    fn pushed(&self) -> (String, String) {
+    pub(crate) fn pushed(&self) -> (String, String) {
         let repository = format!("{}/cutover", self.bed.text("/registry"));
         let to = self.folder.path().join("oci");
         let mut package = Command::new(cutover_tests::root().join("scripts/package-oci"));

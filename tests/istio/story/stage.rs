@@ -3,7 +3,7 @@
 use crate::bed::{Bed, deadline};
 use cutover_checker::Certificate;
 use cutover_harness::{Fleet, FleetPlan, FleetSummary, NotedFlip, Place};
-use cutover_history::{Color, Reader, Scope, Writer};
+use cutover_history::{Color, Operation, PushKind, Reader, Scope, Writer};
 use http_body_util::Empty;
 use hyper::Request;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -17,13 +17,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-const TARGET: &str = "k8s:shop/story";
 const HOST: &str = "shop.example";
 
 /// The stage.
 #[derive(Debug)]
 pub(crate) struct Stage {
     bed: Bed,
+    target: &'static str,
     fleet: Option<Fleet>,
     folder: TempDir,
 }
@@ -70,6 +70,7 @@ impl Stage {
         );
         let mut stage = Self {
             bed,
+            target: "k8s:shop/story",
             fleet: None,
             folder: tempfile::tempdir().unwrap(),
         };
@@ -77,14 +78,32 @@ impl Stage {
         stage.cutover(&wait).await.exits_with(0);
         let places = stage.bed.proxies().into_iter();
         let places = places.map(|(name, address)| place(&name, &address));
-        let mut plan = FleetPlan::new(places.collect(), stage.history());
+        stage.load_on(places.collect()).await;
+        stage
+    }
+
+    /// A stage on which somebody else has installed the plugin, whose proxies the tool finds by itself.
+    pub(crate) async fn over(bed: Bed, target: &'static str, places: Vec<Place>) -> Self {
+        let mut stage = Self {
+            bed,
+            target,
+            fleet: None,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let wait = ["wait", "--generation", "1", "--deadline", "60s"];
+        stage.cutover(&wait).await.exits_with(0);
+        stage.load_on(places).await;
+        stage
+    }
+
+    async fn load_on(&mut self, places: Vec<Place>) {
+        let mut plan = FleetPlan::new(places, self.history());
         "shop".clone_into(&mut plan.service);
         plan.per_second = 40.0;
         plan.window = Duration::from_millis(500);
         // A gateway's first configuration comes in pieces: its routes may be the last of them.
         plan.patience = Duration::from_secs(20);
-        stage.fleet = Some(Fleet::start(plan).await.unwrap());
-        stage
+        self.fleet = Some(Fleet::start(plan).await.unwrap());
     }
 
     /// Ends the load, and says where its history is.
@@ -103,6 +122,12 @@ impl Stage {
 
     fn load(&self) -> &Fleet {
         self.fleet.as_ref().unwrap()
+    }
+
+    /// The proxies that the load asks.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let shows = self.load().shows().into_iter();
+        shows.map(|one| one.proxy).collect()
     }
 
     /// How many gateways the load asks.
@@ -132,8 +157,12 @@ impl Stage {
         let tool = cutover_tests::target().join("release/cutover");
         let mut command = tokio::process::Command::new(tool);
         command.args(arguments).args(["--output", "json"]);
-        command.args(["--target", TARGET, "--admin", &self.bed.admins()]);
+        command.args(["--target", self.target]);
         command.env_clear().env("HOME", self.folder.path());
+        let admins = self.bed.admins();
+        if !admins.is_empty() {
+            command.args(["--admin", &admins]);
+        }
         command.env("KUBECONFIG", self.bed.text("/kubeconfig"));
         let output = command.output().await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -186,8 +215,21 @@ impl Stage {
     /// The generation that the API server has.
     pub(crate) fn generation(&self) -> u64 {
         let path = "--output=jsonpath={.spec.wasm.pluginConfig.services.shop.generation}";
-        let get = ["get", "trafficextension/story", "--namespace=shop", path];
+        let (namespace, name) = self.plugin();
+        let get = [
+            "get",
+            "--namespace",
+            namespace,
+            "trafficextension",
+            name,
+            path,
+        ];
         self.bed.kubectl_says(&get).parse().unwrap()
+    }
+
+    fn plugin(&self) -> (&str, &str) {
+        let name = self.target.strip_prefix("k8s:").unwrap();
+        name.split_once('/').unwrap()
     }
 
     /// Writes the switch as somebody who edits the plugin by hand.
@@ -195,9 +237,10 @@ impl Stage {
         let patch =
             json!({ "spec": { "wasm": { "pluginConfig": { "services": { "shop": switch } } } } });
         let patch = format!("--patch={patch}");
-        let name = "trafficextension/story";
+        let (namespace, name) = self.plugin();
+        let plugin = ["patch", "--namespace", namespace, "trafficextension", name];
         self.bed
-            .kubectl_says(&["patch", name, "--namespace=shop", "--type=merge", &patch]);
+            .kubectl_says(&[&plugin[..], &["--type=merge", &patch]].concat());
     }
 
     /// Writes the switch by server-side apply.
@@ -223,27 +266,50 @@ impl Stage {
         self.note(generation, color, invoked).await;
     }
 
-    /// Waits until every gateway has counted a configuration that it could not use.
-    pub(crate) async fn refused_everywhere(&self) {
-        self.counted_everywhere("config_refused").await;
+    /// Waits until every gateway has refused a push since it had refused this many.
+    pub(crate) async fn refused_everywhere(&self, before: &[u64]) {
+        self.more_everywhere("update_rejected", before).await;
     }
 
-    /// Waits until every gateway has counted a push that was older than what it has.
-    pub(crate) async fn ahead_everywhere(&self) {
-        self.counted_everywhere("stale").await;
+    /// Waits until every gateway has taken a push since it had taken this many.
+    pub(crate) async fn taken_everywhere(&self, before: &[u64]) {
+        self.more_everywhere("config_reload", before).await;
     }
 
-    async fn counted_everywhere(&self, stat: &str) {
+    /// How many pushes of the plugin each gateway has refused.
+    pub(crate) async fn refused(&self) -> Vec<u64> {
+        self.counted("update_rejected").await
+    }
+
+    /// How many pushes of the plugin each gateway has taken.
+    pub(crate) async fn taken(&self) -> Vec<u64> {
+        self.counted("config_reload").await
+    }
+
+    async fn more_everywhere(&self, stat: &str, before: &[u64]) {
         let began = Instant::now();
+        loop {
+            let now = self.counted(stat).await;
+            if now.iter().zip(before).all(|(now, before)| now > before) {
+                return;
+            }
+            assert!(began.elapsed() < deadline(), "{stat}: {before:?}, {now:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What Envoy counts of the plugin's configuration, at each gateway.
+    async fn counted(&self, stat: &str) -> Vec<u64> {
+        let mut counts = vec![];
         for admin in self.bed.admins().split(',') {
             let address: SocketAddr = admin.parse().unwrap();
-            let admin = cutover_control::Admin::new(address);
-            let path = format!("/stats?usedonly&filter=wasmcustom.*{stat}$");
-            while admin.get(&path).await.unwrap().is_empty() {
-                assert!(began.elapsed() < deadline(), "no {stat} at {address}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let path = format!("/stats?filter=^extension_config_discovery.*shop.story.{stat}$");
+            let said = cutover_control::Admin::new(address).get(&path).await;
+            let said = String::from_utf8(said.unwrap().to_vec()).unwrap();
+            let count = said.trim().rsplit(' ').next().unwrap();
+            counts.push(count.parse().unwrap_or_else(|_| panic!("{said}")));
         }
+        counts
     }
 
     /// Kills a process of the control plane.
@@ -268,16 +334,22 @@ impl Stage {
         }
     }
 
-    /// One more gateway: it is asked from its first answer on.
-    pub(crate) async fn joined(&mut self) {
+    /// One more gateway.
+    pub(crate) async fn one_more_gateway(&mut self) {
         let before = self.bed.proxies().len();
         self.bed.tell(&["add-proxy"]);
         let proxies = self.bed.proxies();
         assert_eq!(proxies.len(), before + 1);
         let (name, address) = proxies.last().unwrap();
-        self.fleet().join(place(name, address)).unwrap();
+        self.joined(place(name, address)).await;
+    }
+
+    /// A proxy that comes later: it is asked from its first answer on.
+    pub(crate) async fn joined(&mut self, place: Place) {
+        let name = place.name().to_owned();
+        self.fleet().join(place).unwrap();
         let start = Instant::now();
-        while !self.load().has_come(name) {
+        while !self.load().has_come(&name) {
             assert!(start.elapsed() < deadline(), "{name} does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -295,6 +367,13 @@ impl Said {
         assert!(self.all.contains(words), "no `{words}` in {}", self.all);
     }
 
+    /// How many proxies `status` has found.
+    #[track_caller]
+    pub(crate) fn proxies(&self) -> usize {
+        let proxies = self.answer.get("envoys").and_then(Value::as_array);
+        proxies.unwrap_or_else(|| panic!("{}", self.all)).len()
+    }
+
     /// The generation that was written.
     #[track_caller]
     pub(crate) fn generation(&self) -> u64 {
@@ -308,16 +387,31 @@ fn place(name: &str, address: &str) -> Place {
     place.asking_for(HOST).unwrap().named(name.to_owned())
 }
 
-/// What the checker makes of a history, over the fleet or over each proxy by itself.
+/// What the checker makes of a history, over the fleet; or over each proxy by itself, of those that were there from the
+/// beginning: what another was given before it came is not in the history.
 pub(crate) fn judged(history: &Path, scope: Scope) -> Certificate {
     let open = |path: &Path| Reader::new(BufReader::new(File::open(path).unwrap())).unwrap();
-    let reader = open(history);
-    let mut header = reader.header().clone();
+    let operations: Vec<_> = open(history).map(Result::unwrap).collect();
+    let mut header = open(history).header().clone();
     header.scope = scope;
+    if scope == Scope::Proxy {
+        let installed = operations.iter().filter(|operation| {
+            matches!(operation, Operation::Push(push) if push.kind == PushKind::Install)
+        });
+        header.proxies.truncate(installed.count());
+    }
+    let proxies = u32::try_from(header.proxies.len()).unwrap();
     let other = history.with_extension("scope");
     let mut writer = Writer::new(File::create(&other).unwrap(), header).unwrap();
-    for operation in reader {
-        writer.write(&operation.unwrap()).unwrap();
+    for operation in operations {
+        let proxy = match &operation {
+            Operation::Request(request) => request.proxy,
+            Operation::Push(push) => push.proxy,
+            Operation::Weather(weather) => weather.proxy,
+        };
+        if proxy < proxies {
+            writer.write(&operation).unwrap();
+        }
     }
     writer.finish().unwrap();
     Certificate::of("history.jsonl", open(&other)).unwrap()
