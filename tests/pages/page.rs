@@ -40,7 +40,13 @@ impl Need {
     pub(crate) fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Docker => &["DOCKER_HOST", "DOCKER_CONFIG"],
-            Self::Cluster => &["KUBECONFIG", "CUTOVER_BED"],
+            Self::Cluster => &[
+                "KUBECONFIG",
+                "CUTOVER_REGISTRY",
+                // `scripts/package-oci` asks cargo what the module is made of.
+                "CARGO_HOME",
+                "RUSTUP_HOME",
+            ],
         }
     }
 }
