@@ -40,7 +40,7 @@ fn the_registry_the_layout_and_envoy_have_the_same_module(stage: &mut Stage) {
     let digest = stage.digest("good");
     let (registry, pinned) = (stage.registry().to_owned(), stage.pinned());
     assert_eq!(
-        stage.crane(&["digest", &format!("{registry}/cutover:1")]),
+        Stage::crane(&["digest", &format!("{registry}/cutover:1")]),
         digest
     );
     let index = fs::read(stage.path("good/layout/index.json")).unwrap();
@@ -50,7 +50,7 @@ fn the_registry_the_layout_and_envoy_have_the_same_module(stage: &mut Stage) {
         digest.as_str()
     );
     // The bill of materials is found from the image, by the tag that stands for this where a registry has no list.
-    let referrers = stage.crane(&[
+    let referrers = Stage::crane(&[
         "manifest",
         &format!("{registry}/cutover:{}", digest.replace(':', "-")),
     ]);
@@ -62,7 +62,7 @@ fn the_registry_the_layout_and_envoy_have_the_same_module(stage: &mut Stage) {
 
     stage.apply(&pinned, "green");
     stage.become_and_stay(GREEN);
-    let manifest = stage.crane(&["manifest", &format!("{registry}/cutover@{digest}")]);
+    let manifest = Stage::crane(&["manifest", &format!("{registry}/cutover@{digest}")]);
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let build = manifest
         .pointer("/annotations/cutover.module.build")
@@ -146,7 +146,7 @@ fn a_flip_of_a_tag_that_is_always_pulled_needs_the_registry(stage: &mut Stage) {
     stage.kill("registry");
     stage.become_and_stay(GREEN);
     stage.while_it_became(["403", "green", "green"], |stage| {
-        stage.apply_to(&[0], &tagged, "blue")
+        stage.apply_to(&[0], &tagged, "blue");
     });
     // What the agent has already is there for who asks for it by its digest.
     let pinned = stage.pinned();
@@ -161,7 +161,7 @@ fn a_new_proxy_needs_the_registry_and_is_not_helped_before_the_next_push(stage: 
     stage.become_and_stay(WITHOUT_THE_MODULE);
     stage.start("registry");
     // It answers again, and nobody asks it.
-    stage.crane(&["digest", &format!("{}/cutover:1", stage.registry())]);
+    Stage::crane(&["digest", &format!("{}/cutover:1", stage.registry())]);
     stage.become_and_stay(WITHOUT_THE_MODULE);
     stage.while_it_became(GREEN, |stage| stage.apply(&pinned, "green"));
 }

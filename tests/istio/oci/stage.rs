@@ -92,7 +92,7 @@ impl Stage {
 
     /// Runs crane, which has to succeed; what it says.
     #[track_caller]
-    pub(crate) fn crane(&self, arguments: &[&str]) -> String {
+    pub(crate) fn crane(arguments: &[&str]) -> String {
         let output = Command::new(Bed::program("crane"))
             .args(arguments)
             .output()
@@ -105,7 +105,7 @@ impl Stage {
     /// Pushes a layout.
     pub(crate) fn push(&self, layout: &str, to: &str) {
         let to = format!("{}/{to}", self.registry());
-        self.crane(&["push", self.path(layout).to_str().unwrap(), &to]);
+        Self::crane(&["push", self.path(layout).to_str().unwrap(), &to]);
     }
 
     /// The image by its digest, as the docs say.

@@ -97,6 +97,7 @@ impl Forth {
             generation: self.generation,
             fleet: fleet.clone(),
             force: self.force,
+            take_fields: self.force_conflicts,
         };
         if rendered::is_asked_for(&target, events) {
             return rendered::flip(&target, &plan, events).await;
@@ -184,6 +185,7 @@ impl Back {
                 generation: None,
                 fleet,
                 force: true,
+                take_fields: true,
             };
             if render {
                 return rendered::flip(&target, &plan, events).await;

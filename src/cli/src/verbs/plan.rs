@@ -53,6 +53,7 @@ impl Plan {
             generation: None,
             fleet: self.envoys.fleet(&self.target, &target).await?,
             force: false,
+            take_fields: false,
         };
         let mut outlooks = plan(&target, &request)
             .await

@@ -1,6 +1,10 @@
 //! What a flip would find: file and Envoys at one look, and what the gates make of it.
 
-use super::{FlipError, change::Intent};
+use super::{
+    FlipError,
+    change::Intent,
+    write::{conflict, taken_by},
+};
 use crate::{
     Admin, AdminError, Document, Endpoints, Fleet, Proxy, Refusal, Seen, State, Stats, Target,
     gate::{self, Facts},
@@ -59,6 +63,8 @@ pub struct PlanRequest {
     pub fleet: Fleet,
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub force: bool,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub take_fields: bool,
 }
 
 /// What a flip of one service would do.
@@ -151,6 +157,13 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
                     outlook.warnings.extend(warnings);
                 } else if !refusals.is_empty() {
                     outlook.obstacle = Some(FlipError::Refused(refusals));
+                }
+                if outlook.obstacle.is_none() && outlook.after.is_some() {
+                    if request.take_fields || request.aim == Aim::Back {
+                        outlook.warnings.extend(taken_by(&outlook.document));
+                    } else {
+                        outlook.obstacle = conflict(&outlook.document);
+                    }
                 }
             }
             Err(error) => outlook.obstacle = Some(error),
