@@ -231,7 +231,7 @@ fn nothing_else_than_a_header_comes_first() {
     insta::assert_snapshot!(refused(b"{\"cutover_history\":2,\"new\":1}\n"), @"line 1 of the history says format version 2, and only version 1 is known here");
     let (_, text) = write(&[]);
     let text = String::from_utf8(text).unwrap();
-    insta::assert_snapshot!(refused(text.replace("\"seed\"", "\"sed\"").as_bytes()), @"line 1 of the history is not what the format allows, at column 26: unknown field `sed`, expected one of `cutover_history`, `seed`, `started_at`, `versions`, `module_sha256`, `service`, `scope`, `window_ns`, `flips`, `proxies`, `command`");
+    insta::assert_snapshot!(refused(text.replace("\"seed\"", "\"sed\"").as_bytes()), @"line 1 of the history is not what the format allows, at column 26: unknown field `sed`, expected one of `cutover_history`, `seed`, `started_at`, `versions`, `module_sha256`, `service`, `scope`, `window_ns`, `flips`, `inferred`, `proxies`, `command`");
     insta::assert_snapshot!(refused(text.trim_end().as_bytes()), @"line 1 of the history is torn: the file ends without a line feed");
     let mut none = header();
     none.proxies.clear();
@@ -262,7 +262,7 @@ fn a_torn_last_line_is_refused() {
 fn a_line_that_the_format_does_not_allow_is_refused() {
     insta::assert_snapshot!(refused_line(""), @"line 2 of the history is not what the format allows: EOF while parsing a value");
     insta::assert_snapshot!(refused_line("{\"reqs\":{}}"), @"line 2 of the history is not what the format allows, at column 7: unknown variant `reqs`, expected one of `req`, `push`, `weather`");
-    insta::assert_snapshot!(refused_line("{\"weather\":{\"kind\":\"sunny\",\"proxy\":0,\"from\":1,\"until\":2}}"), @"line 2 of the history is not what the format allows, at column 26: unknown variant `sunny`, expected one of `bad`, `torn`, `killed`, `paused`, `starved`");
+    insta::assert_snapshot!(refused_line("{\"weather\":{\"kind\":\"sunny\",\"proxy\":0,\"from\":1,\"until\":2}}"), @"line 2 of the history is not what the format allows, at column 26: unknown variant `sunny`, expected one of `bad`, `torn`, `killed`, `paused`, `starved`, `away`");
     insta::assert_snapshot!(refused_line("{\"weather\":{\"kind\":\"bad\",\"proxy\":0,\"from\":1,\"until\":2,\"x\":3}}"), @"line 2 of the history is not what the format allows, at column 57: unknown field `x`, expected one of `kind`, `proxy`, `from`, `until`");
     insta::assert_snapshot!(refused_line("{\"push\":{\"kind\":\"flip\",\"proxy\":0,\"generation\":1,\"color\":\"red\",\"invoked\":1}}"), @"line 2 of the history is not what the format allows, at column 61: unknown variant `red`, expected `blue` or `green`");
     insta::assert_snapshot!(refused_line("{\"push\":{\"kind\":\"flip\",\"proxy\":0,\"generation\":1.5,\"color\":\"blue\",\"invoked\":1}}"), @"line 2 of the history is not what the format allows, at column 49: invalid type: floating point `1.5`, expected u64");

@@ -63,8 +63,9 @@ pub struct PlanRequest {
     pub fleet: Fleet,
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub force: bool,
-    /// As in [`FlipRequest`](crate::FlipRequest).
-    pub take_fields: bool,
+    /// As in [`FlipRequest`](crate::FlipRequest); none where nothing is to be applied, so that it does not
+    /// matter who owns the fields.
+    pub take_fields: Option<bool>,
 }
 
 /// What a flip of one service would do.
@@ -158,8 +159,11 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
                 } else if !refusals.is_empty() {
                     outlook.obstacle = Some(FlipError::Refused(refusals));
                 }
-                if outlook.obstacle.is_none() && outlook.after.is_some() {
-                    if request.take_fields || request.aim == Aim::Back {
+                if let Some(take_fields) = request.take_fields
+                    && outlook.obstacle.is_none()
+                    && outlook.after.is_some()
+                {
+                    if take_fields || request.aim == Aim::Back {
                         outlook.warnings.extend(taken_by(&outlook.document));
                     } else {
                         outlook.obstacle = conflict(&outlook.document);
