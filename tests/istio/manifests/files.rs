@@ -346,5 +346,5 @@ fn every_route_has_one_color_for_what_nobody_decided() {
             routes += 1;
         }
     }
-    assert_eq!(routes, 4);
+    assert!(routes >= 4, "{routes}");
 }
