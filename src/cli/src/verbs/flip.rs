@@ -83,8 +83,7 @@ pub(crate) struct Back {
 impl Forth {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.open().await?;
-        let render = rendered::is_asked_for(&target, events);
-        let fleet = if render {
+        let fleet = if rendered::is_asked_for(&target, events) {
             // For Git no proxy has to be asked.
             let found = self.flip.envoys.fleet_by_now(&self.flip.target, &target);
             found.await?.0
@@ -98,9 +97,8 @@ impl Forth {
             generation: self.generation,
             fleet: fleet.clone(),
             force: self.force,
-            take_fields: (!render).then_some(self.force_conflicts),
         };
-        if render {
+        if rendered::is_asked_for(&target, events) {
             return rendered::flip(&target, &plan, events).await;
         }
         if let Some(dry_run) = self.flip.dry_run {
@@ -186,7 +184,6 @@ impl Back {
                 generation: None,
                 fleet,
                 force: true,
-                take_fields: (!render).then_some(true),
             };
             if render {
                 return rendered::flip(&target, &plan, events).await;

@@ -53,7 +53,6 @@ impl Plan {
             generation: None,
             fleet: self.envoys.fleet(&self.target, &target).await?,
             force: false,
-            take_fields: Some(false),
         };
         let mut outlooks = plan(&target, &request)
             .await

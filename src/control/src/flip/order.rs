@@ -76,12 +76,6 @@ impl Order<'_> {
         };
         let mut change = change;
         change.warnings.extend(self.pass_over(refusals)?);
-        // The API server would refuse it: nothing is begun, and the journal has no line of it.
-        if !self.how().takes_fields
-            && let Some(conflict) = write::conflict(&change.document)
-        {
-            return Err(conflict);
-        }
         if self.interrupt.is_raised() {
             return Err(stopped());
         }

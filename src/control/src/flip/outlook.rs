@@ -1,10 +1,6 @@
 //! What a flip would find: file and Envoys at one look, and what the gates make of it.
 
-use super::{
-    FlipError,
-    change::Intent,
-    write::{conflict, taken_by},
-};
+use super::{FlipError, change::Intent};
 use crate::{
     Admin, AdminError, Document, Endpoints, Fleet, Proxy, Refusal, Seen, State, Stats, Target,
     gate::{self, Facts},
@@ -63,9 +59,6 @@ pub struct PlanRequest {
     pub fleet: Fleet,
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub force: bool,
-    /// As in [`FlipRequest`](crate::FlipRequest); none where nothing is to be applied, so that it does not
-    /// matter who owns the fields.
-    pub take_fields: Option<bool>,
 }
 
 /// What a flip of one service would do.
@@ -158,16 +151,6 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
                     outlook.warnings.extend(warnings);
                 } else if !refusals.is_empty() {
                     outlook.obstacle = Some(FlipError::Refused(refusals));
-                }
-                if let Some(take_fields) = request.take_fields
-                    && outlook.obstacle.is_none()
-                    && outlook.after.is_some()
-                {
-                    if take_fields || request.aim == Aim::Back {
-                        outlook.warnings.extend(taken_by(&outlook.document));
-                    } else {
-                        outlook.obstacle = conflict(&outlook.document);
-                    }
                 }
             }
             Err(error) => outlook.obstacle = Some(error),

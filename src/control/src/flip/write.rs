@@ -98,20 +98,6 @@ pub(super) async fn to_plugin(
     Ok((written, begun))
 }
 
-/// What a switch would be refused with, because others own its fields; nothing in a file is owned.
-pub(super) fn conflict(document: &Document) -> Option<FlipError> {
-    let (plugin, change) = document.change()?;
-    let fields = plugin.contested(change);
-    let conflict = || TargetError::from(ApplyError::Conflict(fields.clone()));
-    (!fields.is_empty()).then(|| conflict().into())
-}
-
-/// Whose fields the switch of a document takes.
-pub(super) fn taken_by(document: &Document) -> Vec<String> {
-    let change = document.change();
-    change.map_or_else(Vec::new, |(plugin, change)| taken(plugin, change))
-}
-
 /// Whose fields a write takes, and what that means.
 pub(crate) fn taken(
     plugin: &cutover_kube::Plugin,
