@@ -53,6 +53,8 @@ impl Stage {
         // Whatever becomes of the thread that started it, all that runs inside ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
+        // Tests that run in the background of a script ignore Ctrl-C, and bash would, too.
+        command.args(["env", "--default-signal=INT"]);
         command.args(["unshare", "--pid", "--uts", "--fork", "--kill-child"]);
         if needs.is_none() {
             command.args(["--map-root-user", "--net"]);
