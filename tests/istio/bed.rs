@@ -1,6 +1,6 @@
 //! The test bed that runs, as its `bed.json` describes it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::Write as _,
@@ -104,6 +104,21 @@ impl Bed {
         let mut arguments = vec!["apply", "--server-side", "--filename", &path];
         arguments.extend(options);
         self.kubectl_says(&arguments);
+    }
+
+    /// Writes the switch of `shop` into the plugin `cutover`, as somebody does who has no tool.
+    #[track_caller]
+    pub(crate) fn switch(&self, namespace: &str, kind: &str, color: &str, generation: u64) {
+        let switch = json!({ "active": color, "generation": generation });
+        let wasm = json!({ "pluginConfig": { "services": { "shop": switch } } });
+        let spec = if kind == "wasmplugin" {
+            wasm
+        } else {
+            json!({ "wasm": wasm })
+        };
+        let patch = json!({ "spec": spec }).to_string();
+        let plugin = ["patch", "-n", namespace, kind, "cutover"];
+        self.kubectl_says(&[&plugin[..], &["--type=merge", "-p", &patch]].concat());
     }
 
     /// Names and addresses of the gateways, as they are now.

@@ -112,37 +112,15 @@ impl Stage {
         self.bed.kubectl_says(&service) + ":80"
     }
 
-    fn flip(&self, namespace: &str, kind: &str, color: &str, generation: u64) {
-        let switch = json!({ "active": color, "generation": generation });
-        let wasm = json!({ "pluginConfig": { "services": { "shop": switch } } });
-        let spec = if kind == "wasmplugin" {
-            wasm
-        } else {
-            json!({ "wasm": wasm })
-        };
-        let patch = json!({ "spec": spec }).to_string();
-        let plugin = [
-            "patch",
-            "-n",
-            namespace,
-            kind,
-            "cutover",
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        self.bed.kubectl_says(&plugin);
-    }
-
     /// Flips there and back, and takes the plugin away.
     #[track_caller]
     fn switches(&self, namespace: &str, kind: &str, address: &str, [first, green, blue]: [u64; 3]) {
         shows(address, "blue", &format!("blue;g={first};"));
-        self.flip(namespace, kind, "green", green);
+        self.bed.switch(namespace, kind, "green", green);
         shows(address, "green", &format!("green;g={green};"));
         let asked = color_of(address, "x-cutover-color: blue\r\n").unwrap();
         assert_eq!(asked.0, "green", "a client has chosen");
-        self.flip(namespace, kind, "blue", blue);
+        self.bed.switch(namespace, kind, "blue", blue);
         shows(address, "blue", &format!("blue;g={blue};"));
         self.bed
             .kubectl_says(&["delete", "-n", namespace, kind, "cutover"]);

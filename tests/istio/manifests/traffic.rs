@@ -101,27 +101,6 @@ impl Stage {
             .kubectl_says(&["apply", "--server-side", "--force-conflicts", "-f", &file]);
     }
 
-    fn flip(&self, kind: &str, color: &str, generation: u64) {
-        let switch = json!({ "active": color, "generation": generation });
-        let wasm = json!({ "pluginConfig": { "services": { "shop": switch } } });
-        let spec = if kind == "wasmplugin" {
-            wasm
-        } else {
-            json!({ "wasm": wasm })
-        };
-        let patch = json!({ "spec": spec }).to_string();
-        self.bed.kubectl_says(&[
-            "patch",
-            "-n",
-            "shop",
-            kind,
-            "cutover",
-            "--type=merge",
-            "-p",
-            &patch,
-        ]);
-    }
-
     #[track_caller]
     fn shows(&self, color: &str, decision: &str) {
         shows(&self.gateway, color, decision);
@@ -147,14 +126,14 @@ fn a_gateway_is_switched_by_either_kind_and_by_either_form_of_routes() {
             stage.shows("blue", "");
             stage.plugin(&format!("overlays/{place}/{kind}"));
             stage.shows("blue", &format!("blue;g={first};"));
-            stage.flip(kind, "green", green);
+            stage.bed.switch("shop", kind, "green", green);
             stage.shows("green", &format!("green;g={green};"));
 
             // What a client says about routes is removed.
             let named = "outbound|80|blue|shop.shop.svc.cluster.local";
             let asked = format!("x-cutover-color: blue\r\nx-cutover-cluster: {named}\r\n");
             assert_eq!(stage.color(&asked), "green", "{place} {kind}");
-            stage.flip(kind, "blue", blue);
+            stage.bed.switch("shop", kind, "blue", blue);
             stage.shows("blue", &format!("blue;g={blue};"));
             stage
                 .bed

@@ -255,24 +255,16 @@ func (b *Bed) addProxies(count int) error {
 
 // istioDown ends the bed, and whatever a crash has left of it.
 func istioDown(arguments []string) error {
-	set, dir := flags("istio-down", "istio")
-	if _, err := parse(set, dir, arguments, 0); err != nil {
-		return err
-	}
-	interruptStarter(*dir)
-	bed, err := open(*dir)
+	bed, dir, err := toEnd("istio", arguments)
 	if err != nil {
 		return err
 	}
 	if bed == nil {
-		say("there is no bed in %s", *dir)
+		say("there is no bed in %s", dir)
 		if other, err := read(current()); err == nil && other.Kind == "istio" {
 			say("the environment names another, which runs on: scripts/istio-down --dir %s", quote(other.dir))
 		}
 		return nil
-	}
-	if bed.Kind != "istio" {
-		return fail(badUse, "%s has a bed of another kind", *dir)
 	}
 	return bed.tearDown()
 }

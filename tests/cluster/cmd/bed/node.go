@@ -197,24 +197,16 @@ func (n *node) certify() error {
 
 // clusterDown ends a node, and whatever a crash has left of it.
 func clusterDown(arguments []string) error {
-	set, dir := flags("cluster-down", "cluster")
-	if _, err := parse(set, dir, arguments, 0); err != nil {
-		return err
-	}
-	interruptStarter(*dir)
-	bed, err := open(*dir)
+	bed, dir, err := toEnd("cluster", arguments)
 	if err != nil {
 		return err
 	}
 	if bed == nil {
-		say("there is no node in %s", *dir)
+		say("there is no node in %s", dir)
 		return nil
 	}
-	if bed.Kind != "cluster" {
-		return fail(badUse, "%s has a bed of another kind", *dir)
-	}
 	if os.Geteuid() != 0 {
-		return fail(environ, "the node in %s was started by root, and can be ended by root only", *dir)
+		return fail(environ, "the node in %s was started by root, and can be ended by root only", dir)
 	}
 	return bed.endNode()
 }

@@ -61,6 +61,20 @@ func current() string {
 	return defaultFolder("istio")
 }
 
+// toEnd opens the bed that KIND-down is to end, and stops whoever still starts it; nil where there is none.
+func toEnd(kind string, arguments []string) (*Bed, string, error) {
+	set, dir := flags(kind+"-down", kind)
+	if _, err := parse(set, dir, arguments, 0); err != nil {
+		return nil, "", err
+	}
+	interruptStarter(*dir)
+	bed, err := open(*dir)
+	if err == nil && bed != nil && bed.Kind != kind {
+		err = fail(badUse, "%s has a bed of another kind", *dir)
+	}
+	return bed, *dir, err
+}
+
 // stopOne ends one process of a bed, politely or with --kill.
 func stopOne(arguments []string) error {
 	set, dir := flags("stop", "istio")
