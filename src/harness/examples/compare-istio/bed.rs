@@ -63,7 +63,7 @@ impl Bed {
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), manifest.to_string())?;
         let path = file.path().to_string_lossy().into_owned();
-        self.kubectl(&["apply", "--server-side", "-f", &path])
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path])
             .await?;
         Ok(())
     }
