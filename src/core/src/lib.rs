@@ -6,6 +6,7 @@
 mod color;
 mod config;
 mod decide;
+pub mod fleet;
 mod generation;
 pub mod headers;
 mod hosts;
