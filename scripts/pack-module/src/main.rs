@@ -24,6 +24,7 @@ const EXPORTS: &[&str] = &[
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
+    "proxy_on_tick",
 ];
 
 /// What the filter has in the place of a build id: a mark, and eight bytes to overwrite.

@@ -87,6 +87,14 @@ mod abi {
             headers_size: usize,
             grpc_status: i32,
         ) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+    }
+
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
     }
 }
 
@@ -199,6 +207,41 @@ pub fn set_shared(key: &str, value: &[u8], cas: u32) -> Set {
         CAS_MISMATCH => Set::Mismatch,
         status => Set::Failed(status),
     }
+}
+
+/// Wall-clock time since 1970, in nanoseconds. Unlike that of the standard library it does not panic
+/// where the host cannot tell it.
+pub fn wall() -> Option<i64> {
+    clock(0)
+}
+
+/// The host's monotonic clock, in nanoseconds.
+pub fn monotonic() -> Option<i64> {
+    clock(1)
+}
+
+/// A clock by its number in WASI.
+fn clock(number: u32) -> Option<i64> {
+    const PRECISION: u64 = 1;
+    let mut time = 0;
+    let status = call!(clock_time_get(number, PRECISION, &raw mut time));
+    (status == OK).then(|| i64::try_from(time).ok()).flatten()
+}
+
+/// Has the current root context, or that of the current stream, called so often; 0 ends it.
+pub fn set_tick_period(milliseconds: u32) -> bool {
+    call!(proxy_set_tick_period_milliseconds(milliseconds)) == OK
+}
+
+/// Makes the calls that follow be about another context; false when that is gone.
+pub fn set_effective_context(context: u32) -> bool {
+    call!(proxy_set_effective_context(context)) == OK
+}
+
+/// Lets the current request go on.
+pub fn resume_request() -> bool {
+    const REQUEST: u32 = 0;
+    call!(proxy_continue_stream(REQUEST)) == OK
 }
 
 /// The plugin's configuration.

@@ -24,6 +24,7 @@ fn green_at_7() -> Switch {
             generation: generation(3),
             active: Color::Blue,
         }),
+        activation: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::hosts::Hosts;
 use crate::overrides::{Override, Proof};
-use crate::{Color, Generation, InvalidConfig, Request, config, token};
+use crate::{Activation, Color, Generation, InvalidConfig, Request, config, token};
 use std::sync::Arc;
 
 /// Everything that a plugin configuration says, checked. The default one has no service.
@@ -11,6 +11,17 @@ pub struct Plan {
     pub(crate) services: Vec<Arc<Service>>,
     pub(crate) hosts: Hosts,
     pub(crate) expose: Expose,
+    pub(crate) max_held: MaxHeld,
+}
+
+/// How many requests a worker holds at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxHeld(pub(crate) u64);
+
+impl Default for MaxHeld {
+    fn default() -> Self {
+        Self(10_000)
+    }
 }
 
 /// One thing that is switched as a whole.
@@ -36,10 +47,12 @@ pub struct Switch {
     pub active: Color,
     /// The switch before this one.
     pub previous: Option<Previous>,
+    /// When it activates; at once without.
+    pub activation: Option<Activation>,
 }
 
 /// The switch before the current one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Previous {
     /// Its generation.
     pub generation: Generation,
@@ -135,6 +148,11 @@ impl Plan {
             .map(AsRef::as_ref)
     }
 
+    /// How many requests a worker holds at once around the instant of a switch, over all services.
+    pub fn max_held(&self) -> u64 {
+        self.max_held.0
+    }
+
     /// Where decisions are shown.
     pub fn expose(&self) -> Expose {
         self.expose
@@ -201,5 +219,10 @@ impl Service {
     /// [`Plan::bind`].
     pub fn register_key(&self) -> &str {
         &self.register_key
+    }
+
+    /// The key of a shared value that stands beside its register.
+    pub(crate) fn beside(&self, what: &str) -> String {
+        format!("{}/{what}", self.register_key)
     }
 }

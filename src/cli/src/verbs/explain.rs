@@ -174,6 +174,11 @@ fn report(name: &str, plan: &Plan, request: &Told, outcome: &Outcome<'_>) -> Rep
             );
             (head.trim_end().to_owned(), why::mend_answer(answer))
         }
+        Outcome::Hold(held) => {
+            let service = held.service.name();
+            merge(&mut json, json!({ "service": service }));
+            (format!("held, for service {service}"), String::new())
+        }
         Outcome::Route(decision) => {
             let (header, value) = match decision.route() {
                 (RouteBy::Cluster, cluster) => (headers::CLUSTER, cluster),
@@ -202,6 +207,7 @@ fn report(name: &str, plan: &Plan, request: &Told, outcome: &Outcome<'_>) -> Rep
     let outcome = match outcome {
         Outcome::Unclaimed => "unclaimed",
         Outcome::Answer(_) => "answered",
+        Outcome::Hold(_) => "held",
         Outcome::Route(_) => "routed",
     };
     merge(&mut json, json!({ "outcome": outcome }));

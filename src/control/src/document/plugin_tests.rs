@@ -29,6 +29,7 @@ fn a_new_switch_is_all_that_is_sent_and_goes_into_the_manifest() {
         generation: Generation::new(9).ok(),
         active: Color::Green,
         previous: None,
+        activation: None,
     };
     let changed = document.with_switch("shop", &switch);
     let (_, change) = changed.change().unwrap();

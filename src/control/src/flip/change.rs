@@ -128,6 +128,7 @@ impl Intent {
                     active: self.before.active,
                 })
             },
+            activation: None,
         };
         let changed: Document = document.with_switch(&self.service, &switch);
         changed.plan()?;

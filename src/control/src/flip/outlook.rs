@@ -306,6 +306,7 @@ mod tests {
                 generation,
                 active,
                 previous,
+                activation: None,
             })
         };
         for color in Color::ALL {

@@ -3,7 +3,7 @@
 use super::{InvalidConfig, wire};
 use crate::hosts::Pattern;
 use crate::overrides::{Override, Proof};
-use crate::{Color, Previous, RouteBy, Service, Switch, headers, token};
+use crate::{Activation, Color, Previous, RouteBy, Service, Switch, headers, token};
 use serde_json::Value;
 
 /// A service, and the hosts that it wants, as understood.
@@ -40,19 +40,28 @@ pub(super) fn service(
             Color::Green => closed[1] = true,
         }
     }
+    let activation = match (wire.activate_at, wire.hold) {
+        (None, None) => None,
+        (None, Some(hold)) => {
+            return fail("hold", hold.0.into(), "stands only beside `activate_at`");
+        }
+        (Some(at), _) if wire.previous.is_none() => {
+            let problem = "stands only beside `previous`, which rules until then";
+            return fail("activate_at", at.0.into(), problem);
+        }
+        (Some(at), hold) => {
+            let hold = hold.map_or(Ok(0), |hold| u32::try_from(hold.0));
+            hold.ok().and_then(|hold| Activation::new(at.0, hold))
+        }
+    };
     let previous = match (wire.previous, wire.generation) {
         (None, _) => None,
         (Some(_), None) => {
             return fail("previous", Value::Null, "stands only beside a `generation`");
         }
-        (Some(previous), Some(generation)) if previous.generation >= generation => {
-            let value = previous.generation.get().into();
-            return fail(
-                "previous.generation",
-                value,
-                "must be less than `generation`",
-            );
-        }
+        // Somebody wrote an older switch back, and left what another field manager had written beside a
+        // newer one. To refuse that would refuse every listener that is made later.
+        (Some(previous), Some(generation)) if previous.generation >= generation => None,
         (Some(wire::Previous { generation, active }), Some(_)) => {
             Some(Previous { generation, active })
         }
@@ -86,6 +95,7 @@ pub(super) fn service(
             generation: wire.generation,
             active: wire.active,
             previous,
+            activation,
         },
         route_by,
         routes,

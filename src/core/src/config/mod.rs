@@ -4,9 +4,10 @@ mod check;
 mod json;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod whole;
 mod wire;
 
-use crate::{Expose, Plan, hosts::Hosts};
+use crate::{Expose, Plan, hosts::Hosts, plan::MaxHeld};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
@@ -93,6 +94,10 @@ pub(crate) fn parse(json: &[u8]) -> Result<Plan, InvalidConfig> {
         Some(value) => typed::<wire::Expose>("expose", &value)?,
         None => wire::Expose::default(),
     };
+    let max_held = match top.remove("max_held") {
+        Some(value) => Some(typed::<wire::MaxHeld>("max_held", &value)?),
+        None => None,
+    };
     let services = match top.remove("services") {
         Some(services) => {
             if let Some((key, _)) = top.into_iter().next() {
@@ -117,6 +122,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Plan, InvalidConfig> {
             response_header: expose.response_header,
             filter_state: expose.filter_state,
         },
+        max_held: max_held.map_or_else(MaxHeld::default, |number| MaxHeld(number.0)),
     };
     for (index, (service, patterns)) in services.into_iter().enumerate() {
         for (position, pattern) in patterns.into_iter().enumerate() {

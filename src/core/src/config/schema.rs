@@ -27,6 +27,9 @@ struct Full {
     /// Up to 10,000 services by name.
     services: BTreeMap<String, wire::Service>,
     expose: Option<wire::Expose>,
+    /// How many requests a worker holds at once around the instant of a switch, over all services; more
+    /// get 503. Default: 10000.
+    max_held: Option<wire::MaxHeld>,
 }
 
 /// One service, called `default`.
@@ -38,6 +41,9 @@ struct Short {
     #[schemars(flatten)]
     service: wire::Service,
     expose: Option<wire::Expose>,
+    /// How many requests a worker holds at once around the instant of a switch; more get 503. Default:
+    /// 10000.
+    max_held: Option<wire::MaxHeld>,
 }
 
 struct Version;

@@ -1,6 +1,7 @@
 //! The configuration as it is written. Field comments become the descriptions of the JSON Schema.
 
-use crate::{Color, Generation};
+use super::whole::Whole;
+use crate::{Activation, Color, Generation};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
 
@@ -16,6 +17,12 @@ pub(super) struct Service {
     pub(super) generation: Option<Generation>,
     /// The switch before this one. A flip writes it.
     pub(super) previous: Option<Previous>,
+    /// The instant from which the switch rules, in Unix milliseconds; `previous` rules before. A flip
+    /// writes it. Without it the switch rules at once.
+    pub(super) activate_at: Option<ActivateAt>,
+    /// How many milliseconds before and after `activate_at` new requests wait, so that clocks may
+    /// differ by as much. Default: 0.
+    pub(super) hold: Option<Hold>,
     /// Where blue is.
     pub(super) blue: Route,
     /// Where green is.
@@ -29,6 +36,15 @@ pub(super) struct Service {
     #[serde(rename = "override")]
     pub(super) overrides: Option<Override>,
 }
+
+/// Unix milliseconds from 2001 on: seconds and microseconds of these years are refused.
+pub(super) type ActivateAt = Whole<1_000_000_000_000, { Activation::LATEST }>;
+
+/// Milliseconds.
+pub(super) type Hold = Whole<0, { Activation::LONGEST as u64 }>;
+
+/// How many requests a worker holds at once, over all services; more get 503. Default: 10000.
+pub(super) type MaxHeld = Whole<1, 100_000>;
 
 /// An earlier switch.
 #[derive(Debug, Deserialize)]

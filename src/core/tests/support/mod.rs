@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper")]
 
-use cutover_core::{Merge, Outcome, Plan, Request, decide, merge};
-use std::cell::RefCell;
+use cutover_core::{Clock, Merge, Ordered, Outcome, Plan, Register, Request, decide, merge};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 pub(crate) const KEY: &[u8] = b"0123456789abcdef";
@@ -16,6 +16,25 @@ pub(crate) struct Fake {
     pub(crate) shared: HashMap<String, Vec<u8>>,
     /// The headers that were asked for.
     pub(crate) read: RefCell<Vec<String>>,
+    /// The proxy's wall clock is so many nanoseconds off.
+    pub(crate) wall_is_off_by: Cell<i64>,
+    /// The time since `NOW`, in nanoseconds.
+    pub(crate) passed: Cell<i64>,
+    /// How often a clock was read.
+    pub(crate) clock_reads: Cell<u32>,
+}
+
+impl Clock for Fake {
+    fn wall(&self) -> Option<i64> {
+        let now = i64::try_from(NOW).unwrap() * 1_000_000_000;
+        self.clock_reads.set(self.clock_reads.get() + 1);
+        Some(now + self.passed.get() + self.wall_is_off_by.get())
+    }
+
+    fn monotonic(&self) -> Option<i64> {
+        self.clock_reads.set(self.clock_reads.get() + 1);
+        Some(77 + self.passed.get())
+    }
 }
 
 impl Request for Fake {
@@ -27,13 +46,10 @@ impl Request for Fake {
     fn shared(&self, key: &str) -> Option<Vec<u8>> {
         self.shared.get(key).cloned()
     }
-
-    fn unix_seconds(&self) -> u64 {
-        NOW
-    }
 }
 
 impl Fake {
+    #[allow(dead_code, reason = "not every test has a request with headers")]
     pub(crate) fn new<const N: usize>(headers: [(&'static str, &[u8]); N]) -> Self {
         let headers = headers.map(|(name, value)| (name, value.to_vec())).into();
         Self {
@@ -45,12 +61,14 @@ impl Fake {
     /// Commits a plan's switches, as the filter does when it is configured.
     pub(crate) fn configure(&mut self, plan: &Plan) {
         for service in plan.services() {
-            let Some(generation) = service.switch().generation else {
+            let Some(pushed) = Ordered::of(service.switch()) else {
                 continue;
             };
-            let stored = self.shared.get(service.register_key()).map(Vec::as_slice);
-            if let Merge::Commit(bytes) = merge(stored, generation, service.switch()) {
-                self.shared.insert(service.register_key().to_owned(), bytes);
+            let stored = self.shared.get(service.register_key());
+            let stored = stored.and_then(|bytes| Register::decode(bytes));
+            if let Merge::Write { register, .. } = merge(stored.as_ref(), &pushed, self) {
+                let key = service.register_key().to_owned();
+                self.shared.insert(key, register.encode());
             }
         }
     }
@@ -73,6 +91,7 @@ pub(crate) fn decided(plan: &Plan, request: &Fake) -> String {
             None => decision.header(),
         },
         Outcome::Answer(answer) => format!("{} {}", answer.status(), answer.body().trim_end()),
+        Outcome::Hold(held) => format!("hold {:?}", held.remaining),
         Outcome::Unclaimed => "unclaimed".to_owned(),
     }
 }

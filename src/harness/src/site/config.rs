@@ -76,6 +76,7 @@ impl State {
             generation: Some(Generation::new(generation).ok()?),
             active: core(active),
             previous: None,
+            activation: None,
         };
         let document = Document::parse(&self.file)
             .ok()?

@@ -1,6 +1,6 @@
 //! A request as somebody tells it.
 
-use cutover_core::Request;
+use cutover_core::{Clock, Request};
 use std::time::SystemTime;
 
 /// The head of a request: pseudo headers and headers, names in lower case, values as they came.
@@ -133,10 +133,17 @@ impl Request for Told {
     fn shared(&self, _key: &str) -> Option<Vec<u8>> {
         None
     }
+}
 
-    fn unix_seconds(&self) -> u64 {
+impl Clock for Told {
+    fn wall(&self) -> Option<i64> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.unwrap_or_default().as_secs()
+        now.ok()?.as_nanos().try_into().ok()
+    }
+
+    /// None: only a proxy stages switches.
+    fn monotonic(&self) -> Option<i64> {
+        None
     }
 }
 

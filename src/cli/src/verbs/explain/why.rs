@@ -37,6 +37,14 @@ pub(super) fn in_words(plan: &Plan, request: &Told, outcome: &Outcome<'_>) -> St
             let refused = refused(service, request, *refusal);
             format!("{refused}, and the service forbids such requests (`\"refused\": \"forbid\"`)")
         }
+        Outcome::Answer(Answer::HeldOver(service)) => {
+            let service = service.name();
+            format!("as many requests of service {service} are held as may be (`max_held`)")
+        }
+        Outcome::Hold(held) => {
+            let service = held.service.name();
+            format!("service {service} switches at this moment, and no color can be told yet")
+        }
         Outcome::Route(decision) => of_route(plan, request, decision),
     }
 }
@@ -156,7 +164,7 @@ fn ignored(plan: &Plan, request: &Told, rule: &Override) -> Option<String> {
             Outcome::Route(decision) => {
                 decision.reason == Reason::Override || decision.refused.is_some()
             }
-            Outcome::Answer(_) => true,
+            Outcome::Answer(_) | Outcome::Hold(_) => true,
             Outcome::Unclaimed => false,
         }
     });
