@@ -38,6 +38,10 @@ pub enum Outcome<K: Ord> {
         generation: Generation,
         /// Those that had not staged it in time, or say that they were late.
         late: BTreeSet<K>,
+        /// Those of the others that nobody saw staged before the window opened: whether they were in
+        /// time is not known. There are such only where the operator did not look in time, or a proxy did
+        /// not answer.
+        unseen: BTreeSet<K>,
     },
     /// It has activated, and not every proxy shows it.
     Missing {
@@ -45,6 +49,8 @@ pub enum Outcome<K: Ord> {
         generation: Generation,
         /// As above.
         late: BTreeSet<K>,
+        /// As above.
+        unseen: BTreeSet<K>,
         /// Those that do not show it.
         missing: BTreeSet<K>,
     },

@@ -28,7 +28,9 @@ enum Phase<K: Ord> {
     },
     Cancelling {
         why: BTreeMap<K, Lag>,
-        in_doubt: Option<BTreeSet<K>>,
+        /// Those that showed the cancel before the window opened. Whoever did so later may have switched
+        /// in between.
+        in_time: BTreeSet<K>,
     },
 }
 
@@ -36,8 +38,21 @@ enum Phase<K: Ord> {
 struct Known {
     has_answered: bool,
     is_staged: bool,
+    part: Part,
     rules: bool,
     clock: Option<Clock>,
+}
+
+/// What part a proxy has in what is said at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Part {
+    /// It came when the window had opened, and has served nobody before.
+    #[default]
+    Newcomer,
+    /// It was there when the operator began, or at least before the window opened.
+    Member,
+    /// It had also staged the switch at the last look before the window opened.
+    InTime,
 }
 
 impl<K: Ord + Clone> Protocol<K> {
@@ -100,7 +115,7 @@ impl<K: Ord + Clone> Protocol<K> {
             self.phase = Phase::Staging;
             return Ok(self.stage());
         }
-        self.remember(views);
+        self.remember(now, views);
         if let Some(superseded) = self.superseded(views) {
             return Ok(Action::Done(superseded));
         }
@@ -109,27 +124,35 @@ impl<K: Ord + Clone> Protocol<K> {
             Phase::Confirming { late } => {
                 late.extend(names(views, |view| view.is_some_and(|view| view.late)));
                 let (late, generation) = (late.clone(), self.generation);
+                let unseen = self
+                    .known
+                    .iter()
+                    .filter(|(key, known)| known.part == Part::Member && !late.contains(key));
+                let unseen = unseen.map(|(key, _)| key.clone()).collect();
                 let missing = names(views, |view| !shows(view, generation));
                 let closes = self.due.closes();
                 let last = closes.saturating_add(self.terms.patience);
                 Ok(match missing {
-                    missing if missing.is_empty() => {
-                        Action::Done(Outcome::Activated { generation, late })
-                    }
+                    missing if missing.is_empty() => Action::Done(Outcome::Activated {
+                        generation,
+                        late,
+                        unseen,
+                    }),
                     missing if now >= last => Action::Done(Outcome::Missing {
                         generation,
                         late,
+                        unseen,
                         missing,
                     }),
                     _ if now < closes => Action::Wait { until: closes },
                     _ => Action::Wait { until: last },
                 })
             }
-            Phase::Cancelling { why, in_doubt } => {
+            Phase::Cancelling { why, in_time } => {
                 let generation = self.generation;
                 let unheard = names(views, |view| !shows(view, generation));
-                if now >= self.due.opens() && in_doubt.is_none() {
-                    *in_doubt = Some(unheard.clone());
+                if now < self.due.opens() {
+                    in_time.extend(names(views, |view| shows(view, generation)));
                 }
                 let last = self.due.closes().saturating_add(self.terms.patience);
                 if !unheard.is_empty() && now < last {
@@ -140,10 +163,11 @@ impl<K: Ord + Clone> Protocol<K> {
                     };
                     return Ok(Action::Wait { until });
                 }
+                let in_doubt = views.keys().filter(|key| !in_time.contains(key));
                 Ok(Action::Done(Outcome::Cancelled {
                     generation,
                     why: why.clone(),
-                    in_doubt: in_doubt.clone().unwrap_or_default(),
+                    in_doubt: in_doubt.cloned().collect(),
                     unheard,
                 }))
             }
@@ -248,7 +272,7 @@ impl<K: Ord + Clone> Protocol<K> {
         self.generation = after(self.generation, now)?;
         self.phase = Phase::Cancelling {
             why,
-            in_doubt: None,
+            in_time: BTreeSet::new(),
         };
         Ok(Action::Cancel {
             generation: self.generation,
@@ -256,14 +280,26 @@ impl<K: Ord + Clone> Protocol<K> {
     }
 
     /// Keeps what was seen of a proxy: one that has staged the switch and falls silent still has it.
-    fn remember(&mut self, views: &BTreeMap<K, Option<View>>) {
+    fn remember(&mut self, now: u64, views: &BTreeMap<K, Option<View>>) {
+        let is_before = now < self.due.opens();
+        let is_first = self.known.is_empty();
         self.known.retain(|key, _| views.contains_key(key));
         for (key, view) in views {
-            let Some(view) = view else { continue };
             let known = self.known.entry(key.clone()).or_default();
+            if known.part == Part::Newcomer && (is_before || is_first) {
+                known.part = Part::Member;
+            }
+            let Some(view) = view else { continue };
+            let is_staged = view.staged == Some(self.generation);
+            let part = match (is_before, is_staged) {
+                (true, true) => Part::InTime,
+                (true, false) => Part::Member,
+                (false, _) => known.part,
+            };
             *known = Known {
                 has_answered: true,
-                is_staged: view.staged == Some(self.generation),
+                is_staged,
+                part,
                 rules: view.generation == Some(self.generation),
                 clock: view.clock.or(known.clock),
             };
