@@ -223,5 +223,6 @@ pub(super) fn mend_answer(answer: &Answer<'_>) -> String {
                 service.name()
             )
         }
+        Answer::HeldOver(_) => "give the configuration a greater `max_held`".to_owned(),
     }
 }
