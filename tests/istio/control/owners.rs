@@ -13,6 +13,17 @@ fn a_switch_that_another_manager_owns_is_a_conflict_that_names_it() {
     hint: nothing was written; flip once with --force-conflicts, which makes Cutover the owner, and take `active`, `generation` and `previous` out of the file that is applied, or the next apply is refused with this conflict
     "#);
     assert_eq!(stage.switch()["active"], "blue");
+    let planned = stage.cutover(&["plan", "green"]);
+    assert_eq!(planned.code, 1, "{planned}");
+    assert!(
+        planned
+            .out
+            .contains("a flip would fail: .spec.pluginConfig.services.control-owner.active"),
+        "{planned}"
+    );
+    // What was refused beforehand is no beginning that would need an end.
+    let history = stage.cutover(&["history", "-o", "json"]);
+    assert_eq!(history.json()["switches"], serde_json::json!([]), "{history}");
     // A way back is never gated: it takes the switch, and says from whom.
     let back = stage.cutover(&["rollback"]);
     assert_eq!(back.code, 0, "{back}");

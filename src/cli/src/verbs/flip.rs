@@ -97,6 +97,8 @@ impl Forth {
             generation: self.generation,
             fleet: fleet.clone(),
             force: self.force,
+            take_fields: self.force_conflicts,
+            by_this_tool: !rendered::is_asked_for(&target, events),
         };
         if rendered::is_asked_for(&target, events) {
             return rendered::flip(&target, &plan, events).await;
@@ -184,6 +186,8 @@ impl Back {
                 generation: None,
                 fleet,
                 force: true,
+                take_fields: true,
+                by_this_tool: !render,
             };
             if render {
                 return rendered::flip(&target, &plan, events).await;

@@ -53,6 +53,8 @@ impl Plan {
             generation: None,
             fleet: self.envoys.fleet(&self.target, &target).await?,
             force: false,
+            take_fields: false,
+            by_this_tool: true,
         };
         let mut outlooks = plan(&target, &request)
             .await

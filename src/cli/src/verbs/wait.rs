@@ -8,7 +8,7 @@ use crate::{
     signals,
 };
 use clap::Args;
-use cutover_control::{Landing, WaitError, WaitRequest, Why, wait};
+use cutover_control::{Landing, Target, WaitError, WaitRequest, Why, wait};
 use serde_json::json;
 use std::time::Duration;
 
@@ -67,11 +67,11 @@ impl Wait {
         let landing = wait(&target, &request).await;
         drop(request);
         let _ = told.await;
-        judge(&landing?)
+        judge(&landing?, &target)
     }
 }
 
-fn judge(landing: &Landing) -> Result<Report, Failure> {
+fn judge(landing: &Landing, target: &Target) -> Result<Report, Failure> {
     let all = landing.shown.len() + landing.missing.len();
     let what = match landing.active {
         Some(active) => format!(
@@ -132,10 +132,15 @@ fn judge(landing: &Landing) -> Result<Report, Failure> {
             "is that Envoy up, and is that its admin address?",
         )
     } else {
-        (
-            Exit::Failed,
-            "does that Envoy watch the folder of this very file? `cutover status` shows more",
-        )
+        let hint = match target {
+            Target::File(_) => {
+                "does that Envoy watch the folder of this very file? `cutover status` shows more"
+            }
+            Target::Kube(_) => {
+                "does istiod run, and is that proxy connected to it? `istioctl proxy-status` and `cutover status` show more"
+            }
+        };
+        (Exit::Failed, hint)
     };
     Err(Failure::new(exit, message).hint(hint).details(details))
 }

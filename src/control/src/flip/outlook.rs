@@ -2,7 +2,8 @@
 
 use super::{FlipError, change::Intent};
 use crate::{
-    Admin, AdminError, Document, Endpoints, Fleet, Proxy, Refusal, Seen, State, Stats, Target,
+    Admin, AdminError, Document, Endpoints, Fleet, KubeTarget, Proxy, Refusal, Seen, State, Stats,
+    Target,
     gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
@@ -59,6 +60,10 @@ pub struct PlanRequest {
     pub fleet: Fleet,
     /// As in [`FlipRequest`](crate::FlipRequest).
     pub force: bool,
+    /// As in [`FlipRequest`](crate::FlipRequest).
+    pub take_fields: bool,
+    /// Whether this tool would write it. Where Git is to have it, nobody else's fields are in its way.
+    pub by_this_tool: bool,
 }
 
 /// What a flip of one service would do.
@@ -157,7 +162,14 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
         }
         outlook
     });
-    Ok(outlooks.collect())
+    let mut outlooks: Vec<_> = outlooks.collect();
+    let asked = request.by_this_tool && request.aim != Aim::Back;
+    if let Some(kube) = target.kube().filter(|_| asked) {
+        for outlook in &mut outlooks {
+            outlook.ask_the_api_server(kube, request.take_fields).await;
+        }
+    }
+    Ok(outlooks)
 }
 
 impl Outlook {
@@ -191,6 +203,17 @@ impl Outlook {
             obstacle: None,
             warnings: vec![],
             document: document.clone(),
+        }
+    }
+
+    /// Who owns the fields of a switch, and what the policies of a cluster say to it, knows the API server alone.
+    async fn ask_the_api_server(&mut self, kube: &KubeTarget, take_fields: bool) {
+        if self.obstacle.is_some() || self.after.is_none() {
+            return;
+        }
+        match kube.try_out(&self.document, take_fields).await {
+            Ok((_, taken)) => self.warnings.extend(taken),
+            Err(error) => self.obstacle = Some(error.into()),
         }
     }
 

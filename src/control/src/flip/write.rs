@@ -68,6 +68,10 @@ pub(super) async fn to_plugin(
     let Some((plugin, change)) = document.change() else {
         return Err(TargetError::Gone(target.plugin().to_string()).into());
     };
+    if how.gated {
+        // A refusal that can be had beforehand leaves nothing in the journal.
+        target.try_out(document, how.takes_fields).await?;
+    }
     match target.note(&begun).await {
         Err(error) if how.gated => return Err(error.into()),
         Err(error) => written.warnings.push(error.to_string()),

@@ -121,6 +121,8 @@ pub(super) async fn run(verify: &Verify, events: &Events) -> Result<Report, Fail
         generation: None,
         fleet: fleet.clone(),
         force: false,
+        take_fields: false,
+        by_this_tool: true,
     };
     let outlook = plan::one(&target, &request).await;
     let mut outlook = outlook.map_err(|error| Failure::of_flip(error, &target))?;
