@@ -64,7 +64,7 @@ fn guarantees_name_every_broken_build() {
             builds += 1;
         }
     }
-    assert_eq!(builds, 6);
+    assert_eq!(builds, 10);
 }
 
 /// What stands between ```` ```json ```` and ```` ``` ```` on a page.
