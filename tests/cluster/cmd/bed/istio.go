@@ -55,11 +55,7 @@ func istioUp(arguments []string) error {
 	if err := bed.bringUp(func() error { return bed.startControlPlane(*proxies) }, bed.tearDown); err != nil {
 		return err
 	}
-	down := "scripts/istio-down"
-	if given["dir"] {
-		down += " --dir " + quote(*dir)
-	}
-	say("up after %.0f s: %s, API server and istiod; ended by %s", time.Since(began).Seconds(), bed.proxyKind(), down)
+	say("up after %.0f s: %s, API server and istiod; ended by %s", time.Since(began).Seconds(), bed.proxyKind(), ended(set, "istio", *dir))
 	bed.printExports()
 	return nil
 }

@@ -95,7 +95,7 @@ func clusterUp(arguments []string) error {
 	if err := bed.bringUp(n.startAll, bed.endNode); err != nil {
 		return err
 	}
-	say("up after %.0f s: a node at %s with Istio, and a registry at %s; ended by scripts/cluster-down", time.Since(began).Seconds(), n.Node, bed.Registry)
+	say("up after %.0f s: a node at %s with Istio, and a registry at %s; ended by %s", time.Since(began).Seconds(), n.Node, bed.Registry, ended(set, "cluster", *dir))
 	bed.printExports()
 	return nil
 }

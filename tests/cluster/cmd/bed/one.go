@@ -34,19 +34,37 @@ func defaultFolder(kind string) string {
 	return filepath.Join(state, "cutover", kind+"-bed")
 }
 
+// help says what may be said: for what people call by its script, where they read it.
+func help(set *flag.FlagSet) string {
+	switch name := set.Name(); name {
+	case "istio-up", "cluster-up":
+		return "scripts/" + name + " --help says what it takes"
+	}
+	return usage
+}
+
+// ended is the command that ends a bed of this kind.
+func ended(set *flag.FlagSet, kind, dir string) string {
+	down := "scripts/" + kind + "-down"
+	if given(set)["dir"] {
+		down += " --dir " + quote(dir)
+	}
+	return down
+}
+
 // parse reads flags and up to `names` words, in any order, and makes the folder an absolute one.
 func parse(set *flag.FlagSet, dir *string, arguments []string, names int) ([]string, error) {
 	var words []string
 	for len(arguments) > 0 {
 		if err := set.Parse(arguments); err != nil {
-			return nil, fail(badUse, "%v\n%s", err, usage)
+			return nil, fail(badUse, "%v\n%s", err, help(set))
 		}
 		if arguments = set.Args(); len(arguments) > 0 {
 			words, arguments = append(words, arguments[0]), arguments[1:]
 		}
 	}
 	if len(words) != names {
-		return nil, fail(badUse, "%d names are wanted, not %q\n%s", names, words, usage)
+		return nil, fail(badUse, "%d names are wanted, not %q\n%s", names, words, help(set))
 	}
 	absolute, err := filepath.Abs(*dir)
 	*dir = absolute
