@@ -23,7 +23,11 @@ fn a_switch_that_another_manager_owns_is_a_conflict_that_names_it() {
     );
     // What was refused beforehand is no beginning that would need an end.
     let history = stage.cutover(&["history", "-o", "json"]);
-    assert_eq!(history.json()["switches"], serde_json::json!([]), "{history}");
+    assert_eq!(
+        history.json()["switches"],
+        serde_json::json!([]),
+        "{history}"
+    );
     // A way back is never gated: it takes the switch, and says from whom.
     let back = stage.cutover(&["rollback"]);
     assert_eq!(back.code, 0, "{back}");
