@@ -474,7 +474,7 @@ fn a_folder_that_is_something_else_is_left_alone() {
     let said = package(&cutover_tests::root(), folder.path(), &arguments, &[]);
     assert!(!said.status.success());
     assert!(
-        text(&said.stderr).contains("is there already and is none of these"),
+        text(&said.stderr).contains("is there already, and no image that this has made"),
         "{said:?}"
     );
     assert_eq!(files(folder.path()).len(), 1);
