@@ -8,8 +8,11 @@ const OK = 0, NOT_FOUND = 1;
 const module = await WebAssembly.compile(await readFile(argv[2]));
 
 class Host {
-  constructor({ config, headers = {}, broken = null, status = OK, random = true }) {
-    Object.assign(this, { config, headers, broken, status, random });
+  constructor({ config, headers = {}, broken = null, status = OK, random = true, clock = true_clock }) {
+    Object.assign(this, { config, headers, broken, status, random, clock });
+    // Nanoseconds since the start, and how often a clock was read.
+    this.passed = 0n;
+    this.reads = 0n;
     this.shared = new Map();
     this.set = [];
     this.calls = [];
@@ -64,7 +67,11 @@ class Host {
         new Uint8Array(this.wasm.memory.buffer).set(Buffer.from("CUTOVER_KEY_k1=0123456789abcdef\0"), args[1]);
         return OK;
       case "clock_time_get":
-        this.view().setBigUint64(args[2], 1763722800000000000n, true);
+        this.view().setBigUint64(args[2], this.clock(args[0], this), true);
+        this.reads += 1n;
+        return OK;
+      case "proxy_set_tick_period_milliseconds":
+        this.period = args[0];
         return OK;
       default: return OK;
     }
@@ -81,9 +88,59 @@ class Host {
     this.wasm.proxy_on_request_headers(2, 3, 1);
     this.wasm.proxy_on_response_headers(2, 3, 1);
     this.wasm.proxy_on_delete(2);
-    return this.set.find(([name]) => name.startsWith("x-cutover-c"))?.[1] ?? "not routed";
+    return this.routed();
+  }
+
+  // Where the last request was routed to.
+  routed() {
+    const route = this.set.findLast(([name]) => name.startsWith("x-cutover-c"));
+    this.set = [];
+    return route?.[1] ?? "not routed";
+  }
+
+  request(context) {
+    this.wasm.proxy_on_context_create(context, 1);
+    this.calls = [];
+    return `${this.wasm.proxy_on_request_headers(context, 3, 1) ? "held" : "goes"} ${this.routed()}`;
+  }
+
+  // A switch that is staged: requests before, within and after its window, of which one leaves, and a root that ends.
+  run_staged() {
+    const said = [];
+    const tick = (milliseconds) => {
+      this.passed = BigInt(milliseconds) * 1_000_000n;
+      this.calls = [];
+      this.wasm.proxy_on_tick(1);
+      said.push(`tick ${this.routed()} then ${this.period}`);
+    };
+    this.wasm._initialize();
+    this.wasm.proxy_on_context_create(1, 0);
+    if (!this.wasm.proxy_on_configure(1, this.config.length)) return "refused";
+    tick(1);
+    said.push(this.request(2));
+    this.staged = this.calls;
+    tick(9985);
+    said.push(this.request(3), this.request(4));
+    this.wasm.proxy_on_delete(3);
+    tick(10019);
+    said.push(this.request(5));
+    tick(10020);
+    this.resumed = this.calls.filter((call) => /continue|effective/.test(call));
+    said.push(this.request(6));
+    tick(10040);
+    said.push(this.request(7));
+    this.committed = this.calls;
+    for (const context of [2, 4, 5, 6, 7]) {
+      this.wasm.proxy_on_response_headers(context, 3, 1);
+      this.wasm.proxy_on_delete(context);
+    }
+    this.wasm.proxy_on_delete(1);
+    return said.join(", ");
   }
 }
+
+const START = 1763722800_000_000_000n;
+const true_clock = (id, host) => (id === 0 ? START : 5000n) + host.passed;
 
 const service = (extra = {}) => JSON.stringify({
   active: "blue", generation: 7, blue: "b", green: "g", hosts: ["shop.example.com", "*"],
@@ -105,12 +162,21 @@ const cases = {
   empty: { config: "", expect: "refused" },
 };
 
+const previous = { generation: 6, active: "blue" };
+const switched = { active: "green", activate_at: 1763722810000, hold: 20, previous };
+const staged = { config: service({ ...switched, max_held: 1 }), headers };
+// One waits, whose client goes; the next one finds as many held as may be.
+const told = [
+  "tick not routed then 20", "goes b", "tick not routed then 20", "held not routed", "held not routed",
+  "tick not routed then 1", "held not routed", "tick g then 20", "goes g", "tick not routed then 0", "goes g",
+].join(", ");
+
 let runs = 0;
 const failures = [];
-const attempt = (what, options, expect) => {
+const attempt = (what, options, expect, run = (host) => host.run()) => {
   runs += 1;
   try {
-    const got = new Host(options).run();
+    const got = run(new Host(options));
     if (expect !== undefined && got !== expect) failures.push(`${what}: ${got}, not ${expect}`);
   } catch (error) {
     failures.push(`${what}: ${error}`);
@@ -126,6 +192,31 @@ for (const [name, { expect, ...options }] of Object.entries(cases)) {
     }
   }
   attempt(`${name}, no randomness`, { ...options, broken: "random_get", status: 52, random: false });
+}
+
+const run_staged = (host) => host.run_staged();
+attempt("staged", staged, told, run_staged);
+for (const extra of [{}, { max_held: 1 }, { ...unsigned, closed: ["blue"] }, { expose: {} }]) {
+  const options = { ...staged, config: service({ ...switched, ...extra }) };
+  for (const broken of imports.filter((call) => /^proxy_|^clock_/.test(call))) {
+    for (const status of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 28, 99, 4294967295]) {
+      attempt(`staged, ${broken} says ${status}`, { ...options, broken, status }, undefined, run_staged);
+    }
+  }
+  // Clocks that stand still, run backwards, jump about, or say what no clock can.
+  const clocks = {
+    still: () => START,
+    backwards: (id, host) => START - host.reads * 1_000_000_000n,
+    "only the monotonic one backwards": (id, host) => (id === 0 ? true_clock(id, host) : START - host.passed),
+    jumping: (id, host) => (host.reads % 3n) * START,
+    zero: () => 0n,
+    largest: () => 0xffff_ffff_ffff_ffffn,
+    "largest of signed ones": (id) => (id === 0 ? 0x7fff_ffff_ffff_ffffn : 0n),
+    "as far apart as may be": (id) => (id === 0 ? 0n : 0x7fff_ffff_ffff_ffffn),
+  };
+  for (const [name, clock] of Object.entries(clocks)) {
+    attempt(`staged, clocks ${name}`, { ...options, clock }, undefined, run_staged);
+  }
 }
 
 // Bytes that are no text, in every header that is ever read.
@@ -145,6 +236,20 @@ const [get, replace, remove] = ["get_shared_data", "replace_header_map_value", "
 runs += 1;
 if (plain.calls.join() !== [get, replace, remove, replace].map((call) => `proxy_${call}`).join()) {
   failures.push(`the default request path calls ${plain.calls}`);
+}
+
+// While a switch is staged one clock is read more; once it is committed nothing of that is left.
+const calls = new Host({ ...staged, config: JSON.stringify({ ...switched, generation: 7, blue: "b", green: "g" }) });
+calls.run_staged();
+const path = [get, replace, remove, replace].map((call) => `proxy_${call}`);
+const expected = {
+  staged: [path[0], "clock_time_get", ...path.slice(1)],
+  committed: path,
+  resumed: ["proxy_set_effective_context", "proxy_continue_stream", "proxy_set_effective_context", "proxy_continue_stream", "proxy_set_effective_context"],
+};
+for (const [when, expect] of Object.entries(expected)) {
+  runs += 1;
+  if (calls[when].join() !== expect.join()) failures.push(`when ${when} a request calls ${calls[when]}`);
 }
 
 for (const failure of failures.slice(0, 20)) console.log(failure);

@@ -62,8 +62,20 @@ async fn the_decision_is_exposed_where_the_configuration_asks_for_it() {
     );
 }
 
+/// Those of switches that activate at an instant: `hold_clock.rs` has one.
+pub(crate) const STAGED: [&str; 8] = [
+    "cutover_staged",
+    "cutover_activate_at",
+    "cutover_hold",
+    "cutover_clock",
+    "cutover_late",
+    "cutover_held",
+    "cutover_held_over",
+    "cutover_clock_steps",
+];
+
 /// Names of the metrics and their labels, as `docs/configuration.md` lists them.
-fn documented() -> Vec<(String, bool)> {
+pub(crate) fn documented() -> Vec<(String, bool)> {
     let page = cutover_tests::root().join("docs/configuration.md");
     let page = std::fs::read_to_string(page).unwrap();
     let rows = page
@@ -104,7 +116,8 @@ async fn prometheus_has_the_metrics_that_the_documentation_lists() {
         .await;
     stage.push(json!({})).await;
 
-    let documented = documented();
+    let mut documented = documented();
+    documented.retain(|(name, _)| !STAGED.contains(&name.as_str()));
     assert_eq!(documented.len(), 9, "{documented:?}");
     let text = stage.admin("/stats").await;
     let number = |name: &str| {

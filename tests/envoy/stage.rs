@@ -46,6 +46,8 @@ pub(crate) struct Start {
     pub(crate) listeners: usize,
     pub(crate) keys: Vec<(&'static str, &'static str)>,
     pub(crate) edit: fn(&str) -> String,
+    /// What is started in a folder.
+    pub(crate) binary: fn(&Path) -> PathBuf,
 }
 
 impl Default for Start {
@@ -56,6 +58,7 @@ impl Default for Start {
             listeners: 1,
             keys: Vec::new(),
             edit: str::to_owned,
+            binary: |_| cutover_tests::envoy(),
         }
     }
 }
@@ -81,7 +84,7 @@ impl Start {
             from_clients: self.from_clients,
             ..Bootstrap::default()
         };
-        let binary = cutover_tests::envoy();
+        let binary = (self.binary)(folder.path());
         let envoy = Envoy::start(&binary, folder.path(), 2, bootstrap, |yaml| {
             (self.edit)(&yaml)
         })
@@ -106,6 +109,11 @@ impl Stage {
     /// The file that carries a plugin configuration.
     pub(crate) fn file(&self, configuration: Value) -> String {
         resource(&self.module, &self.keys, configuration)
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The same, with another module.
@@ -146,6 +154,12 @@ impl Stage {
     /// Envoy's main thread answers nobody while it compiles a module, and on a busy machine that takes seconds.
     fn admin_interface(&self) -> Admin {
         self.envoy.admin().with_patience(DEADLINE)
+    }
+
+    /// A metric of the only service; 0 when it is not there.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let prefix = "wasmcustom.cutover.plugin.cutover.service.default";
+        self.number(&format!("{prefix}.{name}")).await
     }
 
     pub(crate) async fn admin(&self, path: &str) -> String {
@@ -243,7 +257,8 @@ pub(crate) fn and(mut configuration: Value, mut more: Value) -> Value {
 }
 
 /// Speaks HTTP/1.1 and HTTP/2; answers with its name and then the headers of the request, a line each,
-/// once the request's body is complete. On `/events` it repeats that whenever it is told to.
+/// once the request's body is complete, of which it says the length. On `/events` it repeats that whenever it
+/// is told to; `/echo` sends the body back as it comes.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     begun: watch::Receiver<u64>,
@@ -317,6 +332,12 @@ async fn answer(
         });
         return Ok(Response::new(StreamBody::new(events).boxed_unsync()));
     }
-    drop(body.collect().await);
-    Ok(Response::new(Full::new(said).boxed_unsync()))
+    if head.uri.path() == "/echo" {
+        let body = body.map_err(|error| unreachable!("{error}"));
+        let response = Response::builder().header("x-by", name);
+        return Ok(response.body(body.boxed_unsync()).unwrap());
+    }
+    let length = body.collect().await.map_or(0, |body| body.to_bytes().len());
+    let said = [&said, format!("body-length: {length}\n").as_bytes()].concat();
+    Ok(Response::new(Full::new(said.into()).boxed_unsync()))
 }

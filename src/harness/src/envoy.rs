@@ -224,6 +224,11 @@ impl Envoy {
         threads::resident_memory(self.child.id())
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
         let log = std::fs::read(self.folder.join(LOG)).unwrap_or_default();

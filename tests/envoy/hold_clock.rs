@@ -1,0 +1,157 @@
+//! A wall clock that is set while a switch is staged.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::client::{Get, served_by};
+use crate::shown::{STAGED, documented};
+use crate::stage::{Stage, Start, and, switch};
+use crate::staged::{now, staged};
+
+/// Where an Envoy with a clock of its own has it, in its folder.
+const CLOCK: &str = "clock";
+
+/// An Envoy whose wall clock can be set: `tests/clock/clock.c` is loaded into it.
+fn with_own_clock(folder: &Path) -> PathBuf {
+    let library = Command::new(cutover_tests::root().join("scripts/get-clock"))
+        .env("CARGO_TARGET_DIR", cutover_tests::target())
+        .output()
+        .unwrap();
+    assert!(library.status.success(), "{library:?}");
+    let library = String::from_utf8(library.stdout).unwrap();
+    let clock = folder.join(CLOCK);
+    std::fs::write(&clock, [0; 24]).unwrap();
+    let script = format!(
+        "#!/bin/sh\nLD_PRELOAD='{}' CUTOVER_CLOCK='{}' exec '{}' \"$@\"\n",
+        library.trim_end(),
+        clock.display(),
+        cutover_tests::envoy().canonicalize().unwrap().display()
+    );
+    let path = folder.join("envoy-with-own-clock");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+impl Stage {
+    /// Sets its Envoy's wall clock so many milliseconds ahead of the true one.
+    fn set_clock(&self, ahead: i64) {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::File::options()
+            .write(true)
+            .open(self.folder().join(CLOCK))
+            .unwrap();
+        file.write_all_at(&(ahead * 1_000_000).to_ne_bytes(), 0)
+            .unwrap();
+    }
+}
+
+async fn with_module(module: PathBuf) -> Stage {
+    let start = Start {
+        module,
+        binary: with_own_clock,
+        ..Start::default()
+    };
+    start.with(switch("blue", 1)).await
+}
+
+/// Sets the clock far ahead and back while a switch is staged; whoever serves after each step, and
+/// after the instant.
+async fn stepped(module: PathBuf) -> (Stage, Vec<String>) {
+    let stage = with_module(module).await;
+    let at = now() + 10_000;
+    stage.stage(staged("green", 2, 1, at, 100)).await;
+    let mut served = vec![served_by(&stage).await];
+    for (steps, ahead) in [(1, 3_600_000), (2, -3_600_000), (3, -3_599_990)] {
+        stage.set_clock(ahead);
+        // A broken build may not count what it goes by.
+        let deadline = now() + 1000;
+        while stage.metric("clock_steps").await < steps && now() < deadline {
+            tokio::task::yield_now().await;
+        }
+        served.push(served_by(&stage).await);
+    }
+    assert!(now() < at - 100, "too slow a machine to show anything");
+    stage.wait_for(at + 200).await;
+    served.push(served_by(&stage).await);
+    (stage, served)
+}
+
+#[tokio::test]
+async fn a_step_of_the_wall_clock_is_counted_and_moves_nothing() {
+    let (stage, served) = stepped(cutover_tests::module()).await;
+    assert_eq!(served, ["blue", "blue", "blue", "blue", "green"]);
+    stage.rules(2).await;
+    assert_eq!(stage.metric("clock_steps").await, 3);
+    let log = stage.log();
+    assert!(
+        log.contains("the wall clock was set by 3600000 ms"),
+        "{log}"
+    );
+    // Nobody looks at the clock any more.
+    stage.set_clock(0);
+    assert_eq!(served_by(&stage).await, "green");
+    assert_eq!(stage.metric("clock_steps").await, 3);
+}
+
+#[tokio::test]
+async fn the_build_that_follows_the_wall_clock_is_caught() {
+    let (_stage, served) = stepped(cutover_tests::broken_module("follows-clock")).await;
+    assert_eq!(served[1], "green", "{served:?}");
+}
+
+#[tokio::test]
+async fn a_switch_activates_by_the_clock_of_its_proxy() {
+    let stage = with_module(cutover_tests::module()).await;
+    stage.set_clock(2000);
+    let at = now() + 5000;
+    stage.stage(staged("green", 2, 1, at, 0)).await;
+    let ahead = async || {
+        i64::try_from(stage.metric("clock").await / 1000).unwrap() - i64::try_from(now()).unwrap()
+    };
+    assert!((1900..=2000).contains(&ahead().await), "{}", ahead().await);
+    stage.rules(2).await;
+    let since = i64::try_from(now()).unwrap() - i64::try_from(at).unwrap();
+    assert!((-2000..-500).contains(&since), "{since}");
+}
+
+#[tokio::test]
+async fn prometheus_has_the_metrics_of_staged_switches_that_the_documentation_lists() {
+    let stage = with_module(cutover_tests::module()).await;
+    let bound = json!({ "max_held": 1 });
+    let at = now() + 4000;
+    stage
+        .stage(and(staged("green", 2, 1, at, 1000), bound))
+        .await;
+    stage.set_clock(100);
+    stage
+        .until("the step is counted", async || {
+            stage.metric("clock_steps").await == 1
+        })
+        .await;
+    stage.wait_for(at - 900).await;
+    let request = Get::new();
+    join_all((0..20).map(|_| request.ask(&stage))).await;
+    stage.rules(2).await;
+    stage.push(staged("blue", 3, 2, at, 0)).await;
+    stage.rules(3).await;
+    let documented = documented();
+    for name in STAGED {
+        assert!(documented.contains(&(name.to_owned(), true)), "{name}");
+        let kind = match name {
+            "cutover_staged" | "cutover_activate_at" | "cutover_hold" | "cutover_clock" => "gauge",
+            _ => "counter",
+        };
+        let labels = r#"{cutover_plugin="cutover",cutover_service="default"}"#;
+        let expect = format!("# TYPE {name} {kind}\n{name}{labels} ");
+        stage
+            .until(&expect, async || {
+                stage.admin("/stats/prometheus").await.contains(&expect)
+            })
+            .await;
+    }
+}
