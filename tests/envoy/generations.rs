@@ -2,6 +2,7 @@
 
 use cutover_core::Color;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 use crate::client::{Get, served_by};
 use crate::stage::{Stage, Start, and, switch};
@@ -176,6 +177,13 @@ async fn a_generation_that_was_lost_and_comes_back_shows_again() {
             stage.shows().await == (Some(0), Some(Color::Blue))
         })
         .await;
+    // Envoy does not show a worker again what that worker still holds: one that took the loss only after what
+    // follows would have the last word on the gauges.
+    stage
+        .until("every thread has taken it", async || {
+            threads_that_said(&stage.log(), "blue without a generation") == 3
+        })
+        .await;
     stage.push(switch("green", 20)).await;
     stage
         .until("what rules shows", async || {
@@ -183,4 +191,11 @@ async fn a_generation_that_was_lost_and_comes_back_shows_again() {
         })
         .await;
     assert_eq!(served_by(&stage).await, "green");
+}
+
+/// How many threads of Envoy have logged this: `[time][thread][level]…`.
+fn threads_that_said(log: &str, what: &str) -> usize {
+    let lines = log.lines().filter(|line| line.contains(what));
+    let threads: BTreeSet<_> = lines.filter_map(|line| line.split("][").nth(1)).collect();
+    threads.len()
 }
