@@ -23,6 +23,7 @@ mod shown;
 mod steps;
 pub mod token;
 mod vm;
+mod waiting;
 
 pub use activation::{Activation, Phase};
 pub use clock::{Clock, Reading, switch_clock};
@@ -40,3 +41,4 @@ pub use plan::{Expose, Plan, Previous, RouteBy, Service, Switch};
 pub use proxy::{Level, Proxy, Set, metric};
 pub use register::{Ordered, Register, Ruling, Staged};
 pub use vm::Vm;
+pub use waiting::Waiting;

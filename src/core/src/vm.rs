@@ -64,17 +64,16 @@ impl Vm {
                     staged: false,
                     look: None,
                 });
-            let obeyed = match Ordered::of(service.switch()) {
-                Some(pushed) => known.push(proxy, &self.plugin, service, &pushed, fresh),
-                None => {
-                    let (name, active) = (service.name(), service.switch().active);
-                    let line = format!(
-                        "cutover: service {name}: {active} without a generation: each worker for itself"
-                    );
-                    proxy.say(Level::Warn, &line);
-                    show_without_generation(proxy, &self.plugin, service);
-                    true
-                }
+            let obeyed = if let Some(pushed) = Ordered::of(service.switch()) {
+                known.push(proxy, &self.plugin, service, &pushed, fresh)
+            } else {
+                let (name, active) = (service.name(), service.switch().active);
+                let line = format!(
+                    "cutover: service {name}: {active} without a generation: each worker for itself"
+                );
+                proxy.say(Level::Warn, &line);
+                show_without_generation(proxy, &self.plugin, service);
+                true
             };
             known.keep_newest(service, obeyed);
         }
@@ -149,8 +148,8 @@ impl Known {
             // A configuration without a generation came in between and set the gauges, or they may have
             // gone with the VMs of before.
             let marker = service.beside("unordered");
-            let marked = proxy.shared(&marker).filter(|(value, _)| value == b"1");
-            if let Some((_, number)) = marked {
+            let unordered = proxy.shared(&marker).filter(|(value, _)| value == b"1");
+            if let Some((_, number)) = unordered {
                 proxy.set_shared(&marker, b"", number);
                 show(proxy, plugin, service, false);
             } else if fresh {
@@ -282,13 +281,12 @@ impl Known {
 /// Logs a switch that is in the register now.
 fn tell(proxy: &impl Proxy, service: &Service, pushed: &Ordered, register: &Register, late: bool) {
     let (name, active, generation) = (service.name(), pushed.active, pushed.generation);
-    let mut line = format!("cutover: service {name}: {active}, generation {generation}");
-    if let Some(Staged { activation, .. }) = register.staged {
-        let (at, hold) = (activation.at(), activation.hold());
-        line += &format!(", staged for {at} with a hold of {hold} ms");
-    }
-    if late {
-        line += ", late";
-    }
+    let staged = register.staged.map_or_else(String::new, |staged| {
+        let (at, hold) = (staged.activation.at(), staged.activation.hold());
+        format!(", staged for {at} with a hold of {hold} ms")
+    });
+    let late_too = if late { ", late" } else { "" };
+    let line =
+        format!("cutover: service {name}: {active}, generation {generation}{staged}{late_too}");
     proxy.say(if late { Level::Warn } else { Level::Info }, &line);
 }

@@ -30,12 +30,12 @@ fn staged() -> Plan {
 }
 
 fn pushed(plan: &Plan) -> Ordered {
-    Ordered::of(plan.services()[0].switch()).unwrap()
+    Ordered::of(plan.service("default").unwrap().switch()).unwrap()
 }
 
 /// A proxy that has had these pushes, each so many milliseconds after `T`.
 fn proxy<const N: usize>(pushes: [(i64, &Plan); N]) -> Fake {
-    let mut proxy = Fake::default();
+    let mut proxy = Fake::new([]);
     for (at, plan) in pushes {
         proxy.passed.set((10_000 + at) * MS);
         proxy.configure(plan);

@@ -1,10 +1,6 @@
 //! The VMs of one proxy: what they do with pushes and ticks between them, and what the proxy shows.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test's helper"
-)]
+#![expect(clippy::unwrap_used, reason = "a test's helper")]
 
 use cutover_core::{Clock, Level, Plan, Proxy, Set, Vm};
 use std::cell::{Cell, RefCell};
@@ -17,6 +13,8 @@ const MS: i64 = 1_000_000;
 const START: i64 = 1_763_722_800_000;
 const T: i64 = START + 10_000;
 
+type Meanwhile = Box<dyn FnOnce(&Shared)>;
+
 /// What all VMs of a proxy have in common.
 #[derive(Default)]
 struct Shared {
@@ -27,7 +25,7 @@ struct Shared {
     passed: Cell<i64>,
     set_by: Cell<i64>,
     /// Runs when a gauge is about to be set, once.
-    meanwhile: RefCell<Option<Box<dyn FnOnce(&Self)>>>,
+    meanwhile: RefCell<Option<Meanwhile>>,
 }
 
 impl Clock for Shared {

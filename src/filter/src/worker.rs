@@ -4,7 +4,7 @@
 use crate::host::Host;
 use crate::stream::Flow;
 use cutover_abi as host;
-use cutover_core::{Plan, Service, Vm, is_held};
+use cutover_core::{Plan, Service, Vm, Waiting, is_held};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,8 +19,8 @@ thread_local! {
 pub(crate) struct Worker {
     pub(crate) plugin: String,
     vm: RefCell<Vm>,
-    /// Requests that wait, in order of arrival, by the key of the register that they wait for.
-    held: RefCell<BTreeMap<String, BTreeMap<u32, Rc<Flow>>>>,
+    /// Requests that wait, by the context of their stream.
+    held: RefCell<Waiting<Rc<Flow>>>,
 }
 
 impl Worker {
@@ -52,36 +52,24 @@ impl Worker {
 
     /// Keeps a request until its color can be told; false when as many wait as may.
     pub(crate) fn hold(&self, flow: Rc<Flow>, service: &Service) -> bool {
-        let mut held = self.held.borrow_mut();
-        let waiting: usize = held.values().map(BTreeMap::len).sum();
-        if u64::try_from(waiting).is_ok_and(|waiting| waiting >= flow.plan.max_held()) {
-            return false;
-        }
-        let group = held.entry(service.register_key().to_owned()).or_default();
-        group.insert(flow.id, flow);
-        true
+        let (key, id, most) = (service.register_key(), flow.id, flow.plan.max_held());
+        self.held.borrow_mut().add(key, id, flow, most)
     }
 
     /// Forgets a request that has ended, if it still waited.
     pub(crate) fn forget(&self, id: u32) {
-        self.held.borrow_mut().retain(|_, group| {
-            group.remove(&id);
-            !group.is_empty()
-        });
+        self.held.borrow_mut().forget(id);
     }
 
     /// Commits what has come to rule, and lets requests go on whose color can be told. Returns when to
     /// be called again, if at all. Afterwards the effective context may be that of a request.
     pub(crate) fn tick(&self) -> Option<Duration> {
         let next = self.vm.borrow_mut().tick(&Host);
-        let keys: Vec<_> = self.held.borrow().keys().cloned().collect();
-        for key in keys.iter().filter(|key| !is_held(key, &Host)) {
-            let group = self.held.borrow_mut().remove(key);
-            for (id, flow) in group.unwrap_or_default() {
-                // One that is gone needs nothing more.
-                if host::set_effective_context(id) {
-                    flow.resume();
-                }
+        let released = self.held.borrow_mut().release(|key| is_held(key, &Host));
+        for (id, flow) in released {
+            // One that is gone needs nothing more.
+            if host::set_effective_context(id) {
+                flow.resume();
             }
         }
         // Whatever else was staged meanwhile: nothing is held without a timer.

@@ -49,7 +49,6 @@ impl Request for Fake {
 }
 
 impl Fake {
-    #[allow(dead_code, reason = "not every test has a request with headers")]
     pub(crate) fn new<const N: usize>(headers: [(&'static str, &[u8]); N]) -> Self {
         let headers = headers.map(|(name, value)| (name, value.to_vec())).into();
         Self {
