@@ -118,17 +118,17 @@ fn one_service() -> Value {
     json!({"active": "blue", "generation": 1, "blue": {"header": "blue"}, "green": {"header": "green"}})
 }
 
-fn switch(service: Option<&str>, switch: Value) -> SwitchChange {
+fn switch(service: Option<&str>, switch: Value) -> [SwitchChange; 1] {
     let Value::Object(switch) = switch else {
         panic!("a switch is an object");
     };
-    SwitchChange {
+    [SwitchChange {
         service: service.map(str::to_owned),
         switch,
-    }
+    }]
 }
 
-fn to_green(service: Option<&str>, generation: u64) -> SwitchChange {
+fn to_green(service: Option<&str>, generation: u64) -> [SwitchChange; 1] {
     let previous = json!({"active": "blue", "generation": generation - 1});
     switch(
         service,

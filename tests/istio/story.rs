@@ -49,10 +49,10 @@ async fn a_header_previews_green(stage: &Stage) {
 
 async fn a_flip_lands_everywhere_and_goes_back(stage: &mut Stage) {
     // Until then whoever installed the plugin owns its switch.
-    let refused = stage.cutover(&["flip", "green", "--yes"]).await;
+    let refused = stage.cutover(&["flip", "green", "--now", "--yes"]).await;
     refused.exits_with(1);
     refused.says("kubectl");
-    let first = ["flip", "green", "--yes", "--force-conflicts"];
+    let first = ["flip", "green", "--now", "--yes", "--force-conflicts"];
     let there = stage.switched(&first, Color::Green).await;
     let waited = stage
         .cutover(&["wait", "--generation", &there.to_string()])
@@ -63,7 +63,14 @@ async fn a_flip_lands_everywhere_and_goes_back(stage: &mut Stage) {
 
 async fn of_two_writers_one_wins(stage: &mut Stage) {
     let before = stage.generation().to_string();
-    let arguments = ["flip", "green", "--yes", "--expect-generation", &before];
+    let arguments = [
+        "flip",
+        "green",
+        "--now",
+        "--yes",
+        "--expect-generation",
+        &before,
+    ];
     let invoked = Instant::now();
     let (one, other) = tokio::join!(stage.cutover(&arguments), stage.cutover(&arguments));
     let (won, lost) = match one.code {
@@ -81,11 +88,11 @@ async fn a_field_that_another_manager_owns_is_told(stage: &mut Stage) {
     stage
         .applied_by("argocd-controller", &switch, Color::Blue)
         .await;
-    let refused = stage.cutover(&["flip", "green", "--yes"]).await;
+    let refused = stage.cutover(&["flip", "green", "--now", "--yes"]).await;
     refused.exits_with(1);
     refused.says("argocd-controller");
     refused.says("--force-conflicts");
-    let forced = ["flip", "green", "--yes", "--force-conflicts"];
+    let forced = ["flip", "green", "--now", "--yes", "--force-conflicts"];
     stage.switched(&forced, Color::Green).await;
 }
 
@@ -95,14 +102,14 @@ async fn a_bad_configuration_changes_nothing_and_blocks_nothing(stage: &mut Stag
     stage.patch(&json!({ "active": "purple", "generation": before + 1 }));
     stage.refused_everywhere(&refused).await;
     assert!(stage.all_show(before, Color::Green));
-    let refused = stage.cutover(&["flip", "blue", "--yes"]).await;
+    let refused = stage.cutover(&["flip", "blue", "--now", "--yes"]).await;
     refused.exits_with(2);
     refused.says("purple");
     let taken = stage.taken().await;
     stage.patch(&json!({ "active": "green", "generation": before }));
     stage.taken_everywhere(&taken).await;
     // Whoever edited it by hand owns it now.
-    let back = ["flip", "blue", "--yes", "--force-conflicts"];
+    let back = ["flip", "blue", "--now", "--yes", "--force-conflicts"];
     stage.switched(&back, Color::Blue).await;
 }
 
@@ -110,7 +117,7 @@ async fn a_flip_without_istiod_lands_when_it_is_back(stage: &mut Stage) {
     stage.stop("istiod");
     let before = stage.generation();
     let invoked = Instant::now();
-    let flip = ["flip", "green", "--yes", "--deadline", "2s"];
+    let flip = ["flip", "green", "--now", "--yes", "--deadline", "2s"];
     let missing = stage.cutover(&flip).await;
     missing.exits_with(1);
     missing.says("0 of 10");
@@ -131,7 +138,11 @@ async fn a_flip_without_istiod_lands_when_it_is_back(stage: &mut Stage) {
 async fn traffic_keeps_its_color_while_the_api_server_is_away(stage: &mut Stage) {
     let before = stage.generation();
     stage.stop("apiserver");
-    for verb in [&["flip", "blue", "--yes"][..], &["rollback"], &["status"]] {
+    for verb in [
+        &["flip", "blue", "--now", "--yes"][..],
+        &["rollback"],
+        &["status"],
+    ] {
         let away = stage.cutover(verb).await;
         away.exits_with(3);
         away.says("API server");
@@ -140,7 +151,10 @@ async fn traffic_keeps_its_color_while_the_api_server_is_away(stage: &mut Stage)
     assert!(stage.all_show(before, Color::Green));
     stage.start("apiserver");
     stage
-        .switched(&["flip", "blue", "--yes", "--deadline", "60s"], Color::Blue)
+        .switched(
+            &["flip", "blue", "--now", "--yes", "--deadline", "60s"],
+            Color::Blue,
+        )
         .await;
 }
 
@@ -152,7 +166,14 @@ async fn an_old_push_that_is_replayed_is_ignored(stage: &mut Stage) {
     stage.lives_on(20).await;
     assert!(stage.all_show(before, Color::Blue));
     // The next flip counts from what the proxies have, and takes the field back.
-    let forced = ["flip", "green", "--yes", "--force", "--force-conflicts"];
+    let forced = [
+        "flip",
+        "green",
+        "--now",
+        "--yes",
+        "--force",
+        "--force-conflicts",
+    ];
     let after = stage.switched(&forced, Color::Green).await;
     assert!(after > before);
 }
@@ -160,7 +181,7 @@ async fn an_old_push_that_is_replayed_is_ignored(stage: &mut Stage) {
 async fn a_gateway_that_comes_later_shows_the_same(stage: &mut Stage) {
     stage.one_more_gateway().await;
     // Whoever wrote the same color by hand owns it beside the tool, until that changes it.
-    let back = ["flip", "blue", "--yes", "--force-conflicts"];
+    let back = ["flip", "blue", "--now", "--yes", "--force-conflicts"];
     stage.switched(&back, Color::Blue).await;
     assert_eq!(stage.proxies(), 11);
 }

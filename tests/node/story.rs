@@ -50,7 +50,7 @@ async fn clients_with_sidecars_follow_a_release_under_strict_mutual_tls() {
         stage.joined(place).await;
     }
     stage
-        .switched(&["flip", "green", "--yes"], Color::Green)
+        .switched(&["flip", "green", "--now", "--yes"], Color::Green)
         .await;
     let status = stage.cutover(&["status"]).await;
     status.exits_with(0);
@@ -79,7 +79,7 @@ async fn a_gateway_with_the_module_from_a_registry_follows_a_release() {
 
 /// Flip, a rollout of green under load, and the way back.
 async fn released(node: &Node, stage: &mut Stage) {
-    let first = ["flip", "green", "--yes", "--force-conflicts"];
+    let first = ["flip", "green", "--now", "--yes", "--force-conflicts"];
     stage.switched(&first, Color::Green).await;
     node.bed
         .kubectl_says(&["rollout", "restart", "-n", "shop", "deployment/green"]);

@@ -1,7 +1,9 @@
 //! What can be said on the command line.
 
+mod instant;
 mod place;
 
+pub(crate) use instant::Instant;
 pub(crate) use place::{Envoys, State, Target};
 
 use crate::{
@@ -166,9 +168,15 @@ pub(crate) struct Flip {
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) envoys: Envoys,
-    /// The service; may be left out when the configuration has only one
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) service: Option<String>,
+    /// The service; may be left out when the configuration has only one. Several switch at one instant
+    #[arg(
+        short,
+        long = "service",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help = "The service; may be left out when there is only one; several (a,b) switch at one instant"
+    )]
+    pub(crate) services: Vec<String>,
     /// Refuse unless the file has this generation and no Envoy shows a newer one
     #[arg(long, value_name = "N")]
     pub(crate) expect_generation: Option<u64>,
@@ -210,6 +218,19 @@ pub(crate) struct To {
     /// Which color
     #[arg(value_parser = color(), value_name = "COLOR")]
     pub(crate) color: Color,
+}
+
+/// Which color; left out where a switch that is staged already is meant.
+#[derive(Debug, Args)]
+pub(crate) struct ToOrStaged {
+    /// Which color
+    #[arg(
+        value_parser = color(),
+        value_name = "COLOR",
+        required_unless_present_any = ["resume", "cancel"],
+        conflicts_with_all = ["resume", "cancel"]
+    )]
+    pub(crate) color: Option<Color>,
 }
 
 /// What a preview is made for.

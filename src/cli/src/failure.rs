@@ -3,8 +3,8 @@
 mod cluster;
 
 use cutover_control::{
-    FlipError, InvalidDocument, JournalError, Proxy, Refusal, Shown, StateError, Target,
-    TargetError, Unshown, Why, Written, state,
+    FlipError, InvalidDocument, InvalidInstant, JournalError, Proxy, Refusal, Shown, StateError,
+    Target, TargetError, Unshown, Why, Written, state,
 };
 use cutover_core::Color;
 use serde_json::{Value, json};
@@ -225,6 +225,23 @@ impl From<FlipError> for Failure {
                     written.generation
                 ))
                 .details(written_details(&written, &shown, &missing)),
+            FlipError::Instant(reason) => Self::usage(message)
+                .hint(instant_hint(&reason))
+                .details(json!({ "written": false })),
+            FlipError::NothingStaged(_) => Self::usage(message)
+                .hint("nothing was written; `cutover history` tells what came of the last one")
+                .details(json!({ "written": false })),
+            FlipError::StagedApart(_) => Self::usage(message)
+                .hint("nothing was written; name those of one instant with --service NAME")
+                .details(json!({ "written": false })),
+            FlipError::TooLate { at, .. } => Self::failed(message)
+                .hint("nothing was written; `cutover rollback` goes back at once")
+                .details(json!({ "written": false, "at": at })),
+            FlipError::NotCancelled { at, .. } => Self::failed(message)
+                .hint(
+                    "`cutover flip --cancel` tries again; once it has activated, `cutover rollback` goes back at once",
+                )
+                .details(json!({ "written": true, "at": at })),
             FlipError::Unreachable(_) => Self::environment(message)
                 .hint("nothing was written; is Envoy up, and is that its admin address?")
                 .details(json!({ "written": false })),
@@ -260,6 +277,19 @@ impl From<JournalError> for Failure {
             }
         };
         Self::environment(error.to_string()).hint(hint)
+    }
+}
+
+fn instant_hint(reason: &InvalidInstant) -> &'static str {
+    match reason {
+        InvalidInstant::Past { .. } => "nothing was written; say a later --at, such as +10s",
+        InvalidInstant::Near { .. } => {
+            "nothing was written; say a later --at, or a shorter --margin; --now switches each as it reaches it"
+        }
+        InvalidInstant::Far { .. } => {
+            "nothing was written; run it later: a staged switch needs somebody who looks after it"
+        }
+        InvalidInstant::Hold(_) => "nothing was written; say a shorter --hold",
     }
 }
 
@@ -313,6 +343,9 @@ fn what_next(why: &Why, active: Color) -> String {
         Why::Refused { .. } => format!(
             "Envoy's log says why; once that is mended, `cutover flip {active} --force` pushes again"
         ),
+        Why::Staged { .. } => {
+            "it waits for its instant: `cutover status` shows when that is".to_owned()
+        }
         Why::Superseded { .. } => {
             "another flip came after this one; look with `cutover status`".to_owned()
         }

@@ -35,8 +35,8 @@ enum Body {
     },
     Plugin {
         plugin: Box<Plugin>,
-        /// What it shall become.
-        change: Option<SwitchChange>,
+        /// What its switches shall become.
+        changes: Vec<SwitchChange>,
     },
 }
 
@@ -177,8 +177,8 @@ impl Document {
         Plan::parse(self.configuration())
     }
 
-    /// The same with another switch of `service`: its keys `active`, `generation` and `previous`,
-    /// and a file's `version_info`, change; nothing else does. A configuration that has no such
+    /// The same with another switch of `service`: its keys `active`, `generation`, `activate_at`, `hold`
+    /// and `previous`, and a file's `version_info`, change; nothing else does. A configuration that has no such
     /// service, and so no [`plan`](Self::plan) with it, stays as it is.
     #[must_use]
     pub fn with_switch(&self, service: &str, switch: &Switch) -> Self {
@@ -197,10 +197,17 @@ impl Document {
             let (generation, active) = (previous.generation, previous.active);
             format!("{{\"generation\":{generation},\"active\":\"{active}\"}}")
         });
+        let (at, hold) = match switch.activation {
+            Some(due) => (Some(due.at().to_string()), Some(due.hold().to_string())),
+            None => (None, None),
+        };
+        let is_kept = self.plugin().is_none() || at.is_some();
         let changes = [
             ("active", Some(format!("\"{}\"", switch.active))),
             ("generation", generation.clone()),
-            ("previous", previous.filter(|_| self.plugin().is_none())),
+            ("activate_at", at),
+            ("hold", hold),
+            ("previous", previous.filter(|_| is_kept)),
         ];
         let switched = set_members(place, &changes).ok()?;
         let place = span(&self.configuration, place);
@@ -213,14 +220,20 @@ impl Document {
                 let text = set_members(&text, &[("version_info", Some(version))]).ok()?;
                 Self::parse(text.as_bytes()).ok()
             }
-            Body::Plugin { plugin, .. } => Some(Self {
-                configuration,
-                body: Body::Plugin {
-                    plugin: plugin.clone(),
-                    change: Some(plugin::change(named.then_some(service), switch)),
-                },
-                ..self.clone()
-            }),
+            Body::Plugin { plugin, changes } => {
+                let service = named.then_some(service);
+                let others = changes
+                    .iter()
+                    .filter(|change| change.service.as_deref() != service);
+                let mut changes: Vec<_> = others.cloned().collect();
+                changes.push(plugin::change(service, switch));
+                let plugin = plugin.clone();
+                Some(Self {
+                    configuration,
+                    body: Body::Plugin { plugin, changes },
+                    ..self.clone()
+                })
+            }
         }
     }
 

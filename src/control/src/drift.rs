@@ -5,7 +5,7 @@ use crate::{Document, Stats};
 use serde_json::{Map, Value};
 
 /// The keys of a service that a flip may change.
-const SWITCH: [&str; 3] = ["active", "generation", "previous"];
+const SWITCH: [&str; 5] = ["active", "generation", "activate_at", "hold", "previous"];
 
 /// The service of a configuration in the short form.
 const DEFAULT_SERVICE: &str = "default";

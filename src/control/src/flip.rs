@@ -2,11 +2,17 @@
 
 mod change;
 mod error;
+mod instant;
 mod order;
 mod outlook;
 mod write;
 
 pub use error::FlipError;
+pub use instant::{
+    Ending, InMilliseconds, InstantRequest, InvalidInstant, Lagging, Measured, ResumeRequest,
+    Resumption, Schedule, Scheduled, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, flip_at,
+    resume,
+};
 pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
 
 pub use change::unix_ms;
@@ -145,6 +151,11 @@ pub async fn rollback(target: &Target, request: &RollbackRequest) -> Result<Flip
 }
 
 impl Written {
+    fn came_of(&mut self, put: write::Put) {
+        (self.invoked, self.written) = (put.invoked, put.written);
+        self.warnings.extend(put.warnings);
+    }
+
     fn took(&self) -> Duration {
         self.invoked.elapsed()
     }

@@ -2,8 +2,8 @@
 //! back.
 
 use crate::{
-    Chapter, Document, Endpoints, Fate, ModuleId, Proxy, Running, Stats, Target, drift,
-    journal::Entry, other_switches,
+    Chapter, Document, Endpoints, Fate, ModuleId, Proxy, Running, State, Stats, Target,
+    clock::InWords, drift, journal::Entry, other_switches,
 };
 use cutover_core::{Color, RouteBy, Service};
 use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
@@ -13,6 +13,15 @@ use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 pub enum Refusal {
     /// Another process waits for its Envoys to show its switch of the same service.
     UnderWay(Box<Entry>),
+    /// Another switch of the service is staged, and waits for its instant.
+    Staged {
+        /// The service.
+        service: String,
+        /// What is staged.
+        state: State,
+        /// When it activates, in Unix milliseconds.
+        at: u64,
+    },
     /// An Envoy has no cluster of the color's name: it would answer 503.
     NoCluster {
         /// The Envoy.
@@ -78,6 +87,11 @@ impl fmt::Display for Refusal {
                 f,
                 "another {} is under way: {} to {} by {}",
                 entry.verb, entry.service, entry.to, entry.by
+            ),
+            Self::Staged { service, state, at } => write!(
+                f,
+                "another switch of {service} is staged: {state}, activates at {}",
+                InWords(*at)
             ),
             Self::NoCluster {
                 proxy,
@@ -156,6 +170,10 @@ impl Refusal {
             Self::UnderWay(_) => {
                 "`cutover wait` waits until it is done, `cutover rollback` goes back at once"
             }
+            Self::Staged { .. } => {
+                "`cutover flip --cancel` takes that one back, `cutover flip --resume` sees it through; one that is \
+                 forced over it may reach some Envoys before its instant and some after it"
+            }
             Self::NoCluster { .. } => {
                 "give that Envoy the cluster, or name the one that it has in the configuration"
             }
@@ -186,6 +204,7 @@ impl Refusal {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::UnderWay(_) => "under-way",
+            Self::Staged { .. } => "staged",
             Self::NoCluster { .. } => "no-cluster",
             Self::NoHealthyEndpoint { .. } => "no-healthy-endpoint",
             Self::Drift { .. } => "drift",
@@ -328,6 +347,17 @@ pub(crate) fn under_way(entries: &[Entry], service: &str) -> Option<Refusal> {
         chapters.filter(|one| one.begun.service == service && one.fate == Fate::UnderWay);
     let last = under_way.next_back()?;
     Some(Refusal::UnderWay(Box::new(last.begun)))
+}
+
+/// Whether the configuration has a switch of the service whose window is not over.
+pub(crate) fn staged(service: &Service, unix_ms: u64) -> Option<Refusal> {
+    let switch = service.switch();
+    let due = switch.activation?;
+    (unix_ms < due.at() + u64::from(due.hold())).then(|| Refusal::Staged {
+        service: service.name().to_owned(),
+        state: switch.into(),
+        at: due.at(),
+    })
 }
 
 fn few(names: &[String]) -> String {

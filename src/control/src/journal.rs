@@ -14,7 +14,7 @@ pub use author::Author;
 pub use history::{Chapter, Fate, Recalled};
 
 use crate::{FileTarget, target::sync_folder};
-use cutover_core::{Color, Generation, Switch};
+use cutover_core::{Color, Generation, Switch, fleet::Due};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{
     fmt,
@@ -73,6 +73,12 @@ pub struct Entry {
     pub from: State,
     /// What was written.
     pub to: State,
+    /// The instant that it waits for, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activate_at: Option<u64>,
+    /// Half of the window around it in which requests are held, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<u64>,
     /// The Envoys that were seen to show it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<String>,
@@ -82,6 +88,9 @@ pub struct Entry {
     /// Those that went away before they showed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<String>,
+    /// Those that may have switched though it was taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_doubt: Vec<String>,
     /// From just before the file was replaced until the last Envoy showed it, or until it was given
     /// up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +113,23 @@ pub enum Kind {
     Interrupted,
     /// The file could not be replaced, and stays as it was.
     Failed,
+    /// Every Envoy that is not named as missing has staged it, and it goes on. Its end is yet to come.
+    Staged,
+    /// It has activated, and every Envoy shows it.
+    Activated,
+    /// It was taken back before its instant, and every Envoy shows that.
+    Cancelled,
+    /// It was taken back, and some Envoys did not show that before its instant, or not at all.
+    InDoubt,
+    /// It was staged again under a newer generation, which has an entry of its own.
+    Restaged,
+}
+
+impl Kind {
+    /// Whether it is the last line of a switch.
+    pub fn is_end(self) -> bool {
+        !matches!(self, Self::Begun | Self::Staged)
+    }
 }
 
 /// The part of a switch that says what rules.
@@ -157,11 +183,24 @@ impl Entry {
             service: service.to_owned(),
             from,
             to,
+            activate_at: None,
+            hold: None,
             shown: vec![],
             missing: vec![],
             gone: vec![],
+            in_doubt: vec![],
             milliseconds: None,
         }
+    }
+
+    /// Notes the instant that it waits for.
+    pub(crate) fn due_at(&mut self, due: Due) {
+        (self.activate_at, self.hold) = (Some(due.at_ms), Some(due.hold_ms));
+    }
+
+    /// How long ago it was made.
+    pub(crate) fn took(&self) -> Duration {
+        self.at.elapsed().unwrap_or_default()
     }
 
     /// What came of it, now.

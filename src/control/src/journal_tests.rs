@@ -1,4 +1,5 @@
 use super::*;
+use crate::unix_ms;
 use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
@@ -208,4 +209,23 @@ fn a_lost_file_is_recalled_as_it_was_last_written() {
     assert_eq!(recalled(Some(Kind::Interrupted)), (begun.to, true));
     assert_eq!(recalled(Some(Kind::Failed)), (begun.from, true));
     assert_eq!(recalled(None), (begun.to, false));
+}
+
+#[test]
+fn a_switch_that_is_staged_has_no_end_yet_and_rules_from_its_instant_on() {
+    let mut begun = begun();
+    begun.due_at(Due {
+        at_ms: unix_ms() + 60_000,
+        hold_ms: 20,
+    });
+    let staged = begun.ended(Kind::Staged, Duration::ZERO);
+    let cancelled = begun.ended(Kind::Cancelled, Duration::ZERO);
+    let unknown = Fate::Unknown { written: None };
+    assert_eq!(fates(&[begun.clone(), staged.clone()], None), [unknown]);
+    let lines = [begun.clone(), staged, cancelled.clone()];
+    assert_eq!(fates(&lines, None), [Fate::Noted(Box::new(cancelled))]);
+    let recalled = |begun: &Entry| Recalled::of(std::slice::from_ref(begun), "default").unwrap();
+    assert_eq!(recalled(&begun).last, begun.from);
+    begun.activate_at = Some(unix_ms() - 1);
+    assert_eq!(recalled(&begun).last, begun.to);
 }

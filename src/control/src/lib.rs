@@ -2,6 +2,7 @@
 //! and the files that Envoy starts with.
 
 mod admin;
+mod clock;
 mod document;
 mod drift;
 mod endpoint;
@@ -15,6 +16,7 @@ mod module_id;
 mod proxy;
 mod revert;
 mod splice;
+mod standing;
 mod status;
 mod target;
 mod until;
@@ -29,13 +31,16 @@ pub use cutover_kube::{Access, ApplyError, ClusterError, FindError, ObjectName, 
 
 pub use admin::{Admin, AdminError, Endpoints, Seen, Stats};
 pub use bootstrap::{AccessLog, Bootstrap, FromClients, Health, HealthPath};
+pub use clock::InWords;
 pub use document::{Document, InvalidDocument, Names, UnknownService, service_of};
 pub use drift::{Running, drift, other_switches};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use fleet::{Fleet, Members};
 pub use flip::{
-    Aim, FlipError, FlipRequest, Flipped, Outlook, PlanRequest, RollbackRequest, Sight, Written,
-    flip, plan, rollback, unix_ms,
+    Aim, Ending, FlipError, FlipRequest, Flipped, InMilliseconds, InstantRequest, InvalidInstant,
+    Lagging, Measured, Outlook, PlanRequest, ResumeRequest, Resumption, RollbackRequest, Schedule,
+    Scheduled, Sight, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, Written, flip, flip_at, plan,
+    resume, rollback, unix_ms,
 };
 pub use gate::Refusal;
 pub use git::GitDrift;
@@ -47,6 +52,7 @@ pub use module_id::ModuleId;
 pub use proxy::Proxy;
 pub use resource::ResourceOptions;
 pub use revert::Revert;
+pub use standing::{Operator, Standing};
 pub use state::{
     Found, Living, Origin, RestoreError, Restored, StateError, StateFolder, StateLock,
 };

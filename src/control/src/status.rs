@@ -2,7 +2,7 @@
 
 use crate::{
     Admin, AdminError, Document, Endpoints, Fleet, FlipError, ModuleId, Proxy, Refusal, Revert,
-    Seen, Stats, Target, drift, gate, revert::reverts, service_of,
+    Seen, Standing, Stats, Target, drift, gate, revert::reverts, service_of, unix_ms,
 };
 use cutover_core::{Color, Generation, Plan, RouteBy, Service, Switch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub struct Status {
     pub document: Document,
     /// Switches that somebody took back in the cluster.
     pub reverts: Vec<Revert>,
+    /// Where switches with an instant stand.
+    pub standings: Vec<Standing>,
 }
 
 /// One Envoy.
@@ -67,6 +69,8 @@ pub enum Agreement {
     /// Neither file nor Envoy has a generation: each worker switches for itself, and when all have
     /// cannot be seen.
     PerWorker,
+    /// The Envoy has staged what the file says, and shows what was there before until its instant.
+    Staged,
     /// The Envoy shows an older generation, or none.
     Behind,
     /// The Envoy shows a newer generation.
@@ -90,7 +94,10 @@ impl Agreement {
                     Self::Behind
                 }
             }
-            (Some(shown), _) if shown < file_generation => Self::Behind,
+            (Some(shown), _) if shown < file_generation => match seen.staged {
+                Some(staged) if staged == file_generation => Self::Staged,
+                _ => Self::Behind,
+            },
             (Some(shown), _) if shown > file_generation => Self::Ahead,
             (Some(_), active) if active == Some(file.active) => Self::Agrees,
             _ => Self::Conflict,
@@ -99,7 +106,7 @@ impl Agreement {
 
     /// True when nothing is wrong.
     pub fn is_good(self) -> bool {
-        matches!(self, Self::Agrees | Self::PerWorker)
+        matches!(self, Self::Agrees | Self::PerWorker | Self::Staged)
     }
 
     /// As people read it.
@@ -107,6 +114,7 @@ impl Agreement {
         match self {
             Self::Agrees => "agrees",
             Self::PerWorker => "per worker",
+            Self::Staged => "staged",
             Self::Behind => "behind",
             Self::Ahead => "ahead",
             Self::Conflict => "conflict",
@@ -212,21 +220,27 @@ pub async fn status(
         ProxyStatus { proxy, answer }
     });
     let proxies = futures_util::future::join_all(asked).await;
-    let reverts = if target.kube().is_some() {
+    let has_instant = services.iter().any(|one| one.switch().activation.is_some());
+    let journal = if target.kube().is_some() || has_instant {
         // Without rights on the journal what the proxies show has to do.
-        let journal = target.entries().await.unwrap_or_default();
-        reverts(&document, &plan, &proxies, &journal)
+        target.entries().await.unwrap_or_default()
     } else {
         vec![]
     };
-    Ok(Status {
+    let mut status = Status {
         version: document.version_info().map(str::to_owned),
         module: gate::module_on_disk(target, &document).map(|(_, module)| module),
-        plan,
+        reverts: reverts(&document, &plan, &proxies, &journal),
+        plan: plan.clone(),
         proxies,
-        document,
-        reverts,
-    })
+        document: document.clone(),
+        standings: vec![],
+    };
+    let now = unix_ms();
+    let standings = services.iter();
+    let standings = standings.filter_map(|one| Standing::of(&status, one, &journal, now));
+    status.standings = standings.collect();
+    Ok(status)
 }
 
 async fn ask(

@@ -27,6 +27,8 @@ pub struct Missing {
     pub service: Option<String>,
     /// What, as a sentence with the Envoy in it.
     pub why: String,
+    /// Nothing is wrong: it waits for an instant.
+    pub is_staged: bool,
 }
 
 impl FromStr for Until {
@@ -92,6 +94,7 @@ impl Until {
                 proxy: proxy.cloned(),
                 service,
                 why,
+                is_staged: false,
             });
         };
         let noun = status.document.noun();
@@ -130,6 +133,18 @@ impl Until {
                 ),
             );
         }
+        for missing in &mut missing {
+            let named = missing.proxy.as_ref().zip(missing.service.as_deref());
+            missing.is_staged = named.is_some_and(|(proxy, name)| {
+                let mut proxies = status.proxies.iter();
+                let proxy = proxies.find(|one| one.proxy == *proxy);
+                let service = services.iter().find(|one| one.name() == name);
+                let shows = proxy
+                    .zip(service)
+                    .and_then(|(proxy, one)| proxy.shows(name, one.switch()));
+                shows.is_some_and(|shows| shows.agreement == Agreement::Staged)
+            });
+        }
         missing
     }
 
@@ -142,13 +157,17 @@ impl Until {
             }
             _ => format!("{admin} does not show service `{}`", service.name()),
         };
+        let shown = match seen.staged {
+            Some(staged) => format!("{shown}, and has generation {staged} staged"),
+            None => shown,
+        };
         match self {
             Self::Settled => {
                 let file = match file.generation {
                     Some(generation) => format!("{}, generation {generation}", file.active),
                     None => file.active.to_string(),
                 };
-                let good = beside.agreement.is_good();
+                let good = beside.agreement.is_good() && beside.agreement != Agreement::Staged;
                 (!good).then(|| match beside.agreement {
                     Agreement::Missing => shown,
                     _ => format!("{shown}; {noun} has {file}"),

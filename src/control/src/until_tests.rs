@@ -61,6 +61,7 @@ fn check(until: &str, proxies: Vec<ProxyStatus>, expect: &[&str]) {
         proxies,
         document: document(),
         reverts: vec![],
+        standings: vec![],
     };
     let missing = until.missing(&status, &services);
     let missing: Vec<_> = missing.iter().map(|one| one.why.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Waiting until every proxy shows a generation, without writing anything.
 
 use crate::{
-    Fleet, Interrupt, Proxy, Target, TargetError, UnknownService, service_of,
+    Fleet, Interrupt, Proxy, Target, TargetError, UnknownService, service_of, unix_ms,
     watch::{self, Goal, Outcome, Shown, Steps, Unshown, Watched, Why},
 };
 use cutover_core::{Color, Generation, InvalidConfig};
@@ -16,7 +16,8 @@ pub struct WaitRequest {
     pub generation: Option<u64>,
     /// The Envoys that must show it.
     pub fleet: Fleet,
-    /// How long they may take. A silent one is asked again until then.
+    /// How long they may take, from the instant on where the switch has one. A silent one is asked again
+    /// until then.
     pub deadline: Duration,
     /// Stops it.
     pub interrupt: Interrupt,
@@ -91,7 +92,11 @@ pub async fn wait(target: &Target, request: &WaitRequest) -> Result<Landing, Wai
         known: vec![],
     };
     let began = Instant::now();
-    let until = began + request.deadline;
+    // The deadline counts from when it can be shown at all.
+    let due = switch.activation.filter(|_| in_file == Some(generation));
+    let over = due.map_or(0, |due| due.at() + u64::from(due.hold()));
+    let wait = Duration::from_millis(over.saturating_sub(unix_ms()));
+    let until = began + wait + request.deadline;
     let outcome = watch::all(watched, &goal, until, &request.interrupt, &request.steps).await;
     let Outcome {
         shown,

@@ -1,7 +1,7 @@
 //! Watching proxies until they show what was written.
 
 use crate::{Admin, AdminError, Fleet, Interrupt, Names, Proxy, Stats};
-use cutover_core::Color;
+use cutover_core::{Color, fleet::Due};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -46,6 +46,29 @@ pub enum Step {
         generation: u64,
         /// Its active color.
         active: Color,
+        /// When it activates; at once, where it has no instant.
+        due: Option<Due>,
+    },
+    /// An Envoy has staged it.
+    Staged(Proxy),
+    /// Every Envoy has staged it, and its clock is good.
+    Ready {
+        /// How many.
+        proxies: usize,
+        /// The most that a clock may be off, in microseconds; none where none was measured.
+        worst: Option<u64>,
+        /// The time to the instant, in microseconds.
+        left: u64,
+    },
+    /// The clocks ask for a longer hold, and it is staged again.
+    Restaged {
+        /// The hold, in milliseconds.
+        hold_ms: u64,
+    },
+    /// It is about to be taken back.
+    Cancelling {
+        /// For whose sake; nobody's, where somebody asked for it.
+        why: Vec<String>,
     },
     /// An Envoy shows it.
     Shown(Proxy),
@@ -88,6 +111,15 @@ pub enum Why {
         /// Its active color.
         active: Option<Color>,
     },
+    /// It has the switch staged, and shows an older one until its instant.
+    Staged {
+        /// What is staged.
+        staged: u64,
+        /// What it shows.
+        generation: Option<u64>,
+        /// Its active color.
+        active: Option<Color>,
+    },
     /// It shows the same generation with the other color.
     Conflict {
         /// Its active color.
@@ -122,6 +154,15 @@ impl fmt::Display for Unshown {
             Why::Behind { generation, active } => {
                 write!(f, "{admin} shows {}", Of(*generation, *active))
             }
+            Why::Staged {
+                staged,
+                generation,
+                active,
+            } => write!(
+                f,
+                "{admin} has generation {staged} staged, and shows {}",
+                Of(*generation, *active)
+            ),
             Why::Conflict { active } => {
                 write!(
                     f,
@@ -362,7 +403,14 @@ fn judge(stats: &Stats, goal: &Goal, refused: bool) -> Option<Why> {
             active,
         }),
         _ if refused => Some(Why::Refused { generation, active }),
-        _ => Some(Why::Behind { generation, active }),
+        _ => Some(match seen.staged {
+            Some(staged) => Why::Staged {
+                staged,
+                generation,
+                active,
+            },
+            None => Why::Behind { generation, active },
+        }),
     }
 }
 

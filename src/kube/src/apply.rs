@@ -10,7 +10,8 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 /// The fields of a service that make up its switch: nothing else is ever changed.
-pub(crate) const SWITCH_FIELDS: [&str; 3] = ["active", "generation", "previous"];
+pub(crate) const SWITCH_FIELDS: [&str; 5] =
+    ["active", "generation", "activate_at", "hold", "previous"];
 
 /// How often a switch is sent again because something else of the object changed.
 const TRIES: usize = 5;
@@ -20,7 +21,7 @@ const TRIES: usize = 5;
 pub struct SwitchChange {
     /// The service; none in the short form.
     pub service: Option<String>,
-    /// `active`, `generation` and `previous`, as they shall stand there.
+    /// `active`, `generation`, `activate_at`, `hold` and `previous`, as they shall stand there.
     pub switch: Map<String, Value>,
 }
 
@@ -64,10 +65,12 @@ fn collect(path: FieldPath, value: &Value, leaves: &mut Vec<(FieldPath, Value)>)
 }
 
 impl Plugin {
-    /// The object with a new switch, as it belongs into Git.
-    pub fn manifest_with(&self, change: &SwitchChange) -> Value {
+    /// The object with new switches, as it belongs into Git.
+    pub fn manifest_with(&self, changes: &[SwitchChange]) -> Value {
         let mut object = self.object.clone();
-        patch::put(&mut object, self, change);
+        for change in changes {
+            patch::put(&mut object, self, change);
+        }
         Self {
             object,
             ..self.clone()
@@ -75,10 +78,10 @@ impl Plugin {
         .manifest()
     }
 
-    /// The fields that a switch would change and that others own: what makes it a conflict, and what `force` takes.
-    pub fn contested(&self, change: &SwitchChange) -> Vec<ContestedField> {
+    /// The fields that switches would change and that others own: what makes it a conflict, and what `force` takes.
+    pub fn contested(&self, changes: &[SwitchChange]) -> Vec<ContestedField> {
         let mut contested = Vec::new();
-        for (path, value) in change.leaves(self) {
+        for (path, value) in changes.iter().flat_map(|change| change.leaves(self)) {
             if path.value_in(&self.object) == Some(&value) {
                 continue;
             }
@@ -96,7 +99,7 @@ impl Plugin {
 }
 
 impl Cluster {
-    /// Applies a new switch as field manager `cutover`, to the object as it was read: by its uid and resource version.
+    /// Applies new switches, of different services, as field manager `cutover`, to the object as it was read: by its uid and resource version.
     ///
     /// Server-side apply takes away what its manager owned and does not say again. So all that `cutover`
     /// owns is said again as it is, the switches of the other services above all; nothing else is said.
@@ -104,26 +107,23 @@ impl Cluster {
     pub async fn apply(
         &self,
         plugin: &Plugin,
-        change: &SwitchChange,
+        changes: &[SwitchChange],
         how: Apply,
     ) -> Result<Plugin, ApplyError> {
-        if let Some(other) = change
-            .switch
-            .keys()
-            .find(|name| !SWITCH_FIELDS.contains(&name.as_str()))
-        {
+        let mut fields = changes.iter().flat_map(|change| change.switch.keys());
+        if let Some(other) = fields.find(|name| !SWITCH_FIELDS.contains(&name.as_str())) {
             return Err(ApplyError::Invalid(format!(
                 "`{other}` is no field of a switch"
             )));
         }
         let mut plugin = plugin.clone();
         for _ in 0..TRIES {
-            let failed = match self.send(&plugin, change, how).await {
+            let failed = match self.send(&plugin, changes, how).await {
                 Ok(applied) => return Ok(applied),
                 Err(failed) => failed,
             };
             let Some(status) = failed.status.as_ref().filter(|status| status.code == 409) else {
-                return self.not_applied(&plugin, change, how, failed).await;
+                return self.not_applied(&plugin, changes, how, failed).await;
             };
             if let Some(fields) = error::contested(status, &plugin) {
                 return Err(ApplyError::Conflict(fields));
@@ -141,7 +141,7 @@ impl Cluster {
     async fn send(
         &self,
         plugin: &Plugin,
-        change: &SwitchChange,
+        changes: &[SwitchChange],
         how: Apply,
     ) -> Result<Plugin, Failed> {
         let query = format!(
@@ -150,7 +150,7 @@ impl Cluster {
             if how.dry_run { "&dryRun=All" } else { "" }
         );
         let path = format!("{}?{query}", plugin.api_path());
-        let body = patch::of(plugin, change);
+        let body = patch::of(plugin, changes);
         let object: Value = self
             .ask(Method::PATCH, &path, "application/apply-patch+yaml", &body)
             .await?;
@@ -166,7 +166,7 @@ impl Cluster {
     async fn not_applied(
         &self,
         plugin: &Plugin,
-        change: &SwitchChange,
+        changes: &[SwitchChange],
         how: Apply,
         failed: Failed,
     ) -> Result<Plugin, ApplyError> {
@@ -181,7 +181,7 @@ impl Cluster {
         }
         // It may have been written all the same: what stands there tells, if it can be seen.
         match self.read(plugin).await {
-            Ok(Some(now)) if change.is_in(&now) => Ok(now),
+            Ok(Some(now)) if changes.iter().all(|change| change.is_in(&now)) => Ok(now),
             _ => Err(ApplyError::Unanswered(failed.error)),
         }
     }

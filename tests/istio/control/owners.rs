@@ -6,7 +6,7 @@ use crate::assert_said;
 #[test]
 fn a_switch_that_another_manager_owns_is_a_conflict_that_names_it() {
     let stage = Stage::with("WasmPlugin", "control-owner");
-    let refused = stage.cutover(&["flip", "green", "--yes"]);
+    let refused = stage.cutover(&["flip", "green", "--now", "--yes"]);
     assert_said!(refused, @r#"
     exit code: 1
     error: .spec.pluginConfig.services.control-owner.active, .spec.pluginConfig.services.control-owner.generation belong to kubectl apply --server-side (kubectl, since [TIME])
@@ -45,6 +45,7 @@ fn a_generation_that_is_not_expected_is_refused() {
     let refused = stage.cutover(&[
         "flip",
         "green",
+        "--now",
         "--yes",
         "--force-conflicts",
         "--expect-generation",
@@ -58,6 +59,7 @@ fn a_generation_that_is_not_expected_is_refused() {
     let taken = stage.cutover(&[
         "flip",
         "green",
+        "--now",
         "--yes",
         "--force-conflicts",
         "--expect-generation",
@@ -69,7 +71,7 @@ fn a_generation_that_is_not_expected_is_refused() {
 #[test]
 fn a_switch_that_git_writes_back_is_told_as_reverted_and_proxies_keep_what_they_have() {
     let stage = Stage::with("TrafficExtension", "control-revert");
-    let green = stage.cutover(&["flip", "green", "--yes", "--force-conflicts"]);
+    let green = stage.cutover(&["flip", "green", "--now", "--yes", "--force-conflicts"]);
     assert_eq!(green.code, 0, "{green}");
     stage.apply(
         "blue",
@@ -90,7 +92,7 @@ fn a_switch_that_git_writes_back_is_told_as_reverted_and_proxies_keep_what_they_
         wrong.ends_with(", because generations only grow"),
         "{wrong}"
     );
-    let mended = stage.cutover(&["flip", "green", "--yes", "--force-conflicts"]);
+    let mended = stage.cutover(&["flip", "green", "--now", "--yes", "--force-conflicts"]);
     assert_eq!(mended.code, 0, "{mended}");
     assert!(
         mended

@@ -6,7 +6,7 @@ use crate::assert_said;
 #[test]
 fn whoever_may_not_is_told_by_whom_and_nothing_is_written() {
     let stage = Stage::with("WasmPlugin", "control-rights");
-    let refused = stage.cutover_as("mallory", &["flip", "green", "--yes"]);
+    let refused = stage.cutover_as("mallory", &["flip", "green", "--now", "--yes"]);
     assert_said!(refused, @r#"
     exit code: 3
     error: the API server does not allow it: wasmplugins.extensions.istio.io "control-rights" is forbidden: User "mallory" cannot get resource "wasmplugins" in API group "extensions.istio.io" in the namespace "shop"

@@ -10,6 +10,7 @@ fn a_switch_lands(kind: &'static str, name: &'static str) {
     let green = stage.cutover(&[
         "flip",
         "green",
+        "--now",
         "--yes",
         "--force-conflicts",
         "-o",
@@ -22,7 +23,7 @@ fn a_switch_lands(kind: &'static str, name: &'static str) {
     assert_eq!(json["shown"].as_array().unwrap().len(), stage.proxies());
     assert_eq!(stage.switch()["active"], "green");
     // Cutover owns it now: no force is needed any more.
-    let blue = stage.cutover(&["flip", "blue", "--yes"]);
+    let blue = stage.cutover(&["flip", "blue", "--now", "--yes"]);
     assert_eq!(blue.code, 0, "{blue}");
     let back = stage.cutover(&["rollback", "-o", "json"]);
     assert_eq!(back.code, 0, "{back}");

@@ -156,6 +156,9 @@ pub(crate) fn missing_hint(one: &Unshown) -> String {
         Why::Refused { .. } => {
             "the proxy's log says why; `cutover lint FILE` checks a manifest".to_owned()
         }
+        Why::Staged { .. } => {
+            "it waits for its instant: `cutover status` shows when that is".to_owned()
+        }
         Why::Superseded { .. } => {
             "another flip came after this one; look with `cutover status`".to_owned()
         }

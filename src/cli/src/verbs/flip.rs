@@ -9,19 +9,25 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, Fleet, FlipError, FlipRequest, Flipped, KubeTarget, PlanRequest, RollbackRequest, State,
-    Step, Target, flip, rollback,
+    Aim, Fleet, FlipError, FlipRequest, Flipped, InstantRequest, KubeTarget, PlanRequest,
+    Resumption, RollbackRequest, Schedule, State, Target, USUAL_LEAD, When, flip, rollback,
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
 use std::fmt::Write as _;
-use tokio::{sync::mpsc, task::JoinHandle};
+
+mod instant;
+mod steps;
+
+pub(crate) use steps::follow;
 
 const EXAMPLE: &str = "\
 Example:
   cutover flip green --target file:envoy/cutover.json --admin 127.0.0.1:9901
   cutover flip green --yes --expect-generation 1763722800000
-  cutover flip green --yes --reason 'release 12'
+  cutover flip green --yes --at +30s --hold 20ms
+  cutover flip green --yes --service shop,api --at 2026-11-21T21:30:00Z
+  cutover flip --cancel
 
 Done means that every Envoy shows the new generation. Where file and Envoys show the color already \
 nothing is written; where an Envoy does not, the color is pushed again. An Envoy that is silent \
@@ -29,11 +35,17 @@ beforehand stops the flip: nothing is written. So do: a color without a cluster 
 endpoint, a push that would change more than the switch or the module, another flip under way. \
 `cutover plan` shows all of this beforehand.
 
-In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true \
-then. Every flip is noted in PATH.journal (`cutover history`).
+More than one Envoy switches at one instant, by default in 5 s: the switch is staged, every Envoy has \
+to show that and a clock that is within the hold, and then it becomes active everywhere by the clock. \
+Else it is taken back before that instant, everywhere. --now pushes as to one Envoy: they switch as it \
+reaches them. --resume sees a staged flip through whose command is gone, --cancel takes it back.
 
-Exit codes: 0 done, 1 refused or not shown by every Envoy, 2 bad use or configuration, 3 an Envoy \
-or the file could not be reached, or it was interrupted";
+In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true \
+then; before its instant it takes a staged flip back. Every flip is noted in PATH.journal (`cutover \
+history`).
+
+Exit codes: 0 done, 1 refused, taken back, or not shown by every Envoy, 2 bad use or configuration, 3 an \
+Envoy or the file could not be reached, or it was interrupted";
 
 const EXAMPLE_BACK: &str = "\
 Example:
@@ -42,6 +54,9 @@ Example:
 It goes to the color of `previous`, or to the other one. It never asks, and is written even if no \
 Envoy can be asked; then it says who does not show it, and exits 1. Where no Envoy is named and no \
 `up` runs it is written too, says that nobody confirmed it, and exits 3.
+
+Envoys go back as it reaches them, at once; of a flip that is still staged it is the cancel. With --at \
+they go back at one instant, as with `flip --at`, and are asked beforehand.
 
 A second rollback goes forth again: to make sure of the first, flip to its color; a script that \
 may run twice says --expect-generation.
@@ -55,16 +70,27 @@ interrupted";
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Forth {
     #[command(flatten)]
-    to: args::To,
+    to: args::ToOrStaged,
     #[command(flatten)]
     flip: args::Flip,
+    #[command(flatten)]
+    instant: args::Instant,
+    /// Push it as to one Envoy: each switches as it reaches it
+    #[arg(long, conflicts_with_all = ["at", "hold", "on_lag", "margin"])]
+    now: bool,
+    /// See a staged flip through whose command is gone
+    #[arg(long, conflicts_with_all = ["now", "at", "hold", "cancel", "no_wait", "dry_run"])]
+    resume: bool,
+    /// Take a staged flip back
+    #[arg(long, conflicts_with_all = ["now", "at", "hold", "no_wait", "dry_run"])]
+    cancel: bool,
     /// The generation to write, so that the files of several Envoys get the same one; else the next
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
     /// Do not ask; needed where there is no terminal
     #[arg(short, long)]
     yes: bool,
-    /// Pass over what health, drift, modules and other flips have against it
+    /// Pass over what health, drift, modules, clocks and other flips have against it
     #[arg(long)]
     force: bool,
     /// In a cluster: take the fields of the switch from whoever owns them
@@ -78,11 +104,16 @@ pub(crate) struct Forth {
 pub(crate) struct Back {
     #[command(flatten)]
     flip: args::Flip,
+    #[command(flatten)]
+    instant: args::Instant,
 }
 
 impl Forth {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.open().await?;
+        let Some(color) = self.to.color else {
+            return self.take_up(&target, events).await;
+        };
         let fleet = if rendered::is_asked_for(&target, events) {
             // For Git no proxy has to be asked.
             let found = self.flip.envoys.fleet_by_now(&self.flip.target, &target);
@@ -90,26 +121,30 @@ impl Forth {
         } else {
             envoys(&self.flip, &target).await?
         };
+        let render = rendered::is_asked_for(&target, events);
+        let schedule = self.schedule(&target, color, &fleet, render).await?;
         let plan = PlanRequest {
-            service: self.flip.service.clone(),
-            aim: Aim::To(self.to.color),
+            services: self.flip.services.clone(),
+            aim: Aim::To(color),
             expect_generation: self.flip.expect_generation,
             generation: self.generation,
             fleet: fleet.clone(),
             force: self.force,
             take_fields: self.force_conflicts,
-            by_this_tool: !rendered::is_asked_for(&target, events),
+            by_this_tool: !render,
+            schedule,
         };
-        if rendered::is_asked_for(&target, events) {
+        if render {
             return rendered::flip(&target, &plan, events).await;
         }
         if let Some(dry_run) = self.flip.dry_run {
             let mut said = said(&self.flip, self.generation, self.force);
+            said += self.instant_said();
             if self.force_conflicts {
                 said += " --force-conflicts";
             }
             let server = plan::Server::of(&target, dry_run, self.force_conflicts)?;
-            return plan::foresee_one(&target, &plan, &said, server).await;
+            return plan::foresee(&target, &plan, &said, server).await;
         }
         if !self.yes && !question::somebody_is_there() {
             return Err(Failure::usage(
@@ -119,11 +154,11 @@ impl Forth {
         }
         let interrupt = signals::interrupt()?;
         let agreed = if self.yes {
-            None
+            vec![]
         } else {
             let looked = tokio::select! {
                 () = interrupt.raised() => None,
-                looked = plan::look_at_one(&target, &plan) => Some(looked?),
+                looked = plan::look_at(&target, &plan) => Some(looked?),
             };
             let Some((agreed, text)) = looked else {
                 return Err(Failure::environment("interrupted: nothing was written")
@@ -131,19 +166,40 @@ impl Forth {
             };
             if let Some(text) = text {
                 events.say(&text);
-                let service = self.flip.service.as_deref().unwrap_or("all traffic");
-                let question = format!("flip {service} to {}?", self.to.color);
+                let services = match self.flip.services.as_slice() {
+                    [] => "all traffic".to_owned(),
+                    names => names.join(" and "),
+                };
+                let question = format!("flip {services} to {color}?");
                 question::ask(events, &question, &interrupt).await?;
             }
-            Some(agreed)
+            agreed
         };
         let (steps, told) = follow(events);
+        if let Some(schedule) = schedule {
+            let request = InstantRequest {
+                services: self.flip.services,
+                aim: Aim::To(color),
+                schedule,
+                expect_generation: self.flip.expect_generation,
+                agreed,
+                generation: self.generation,
+                fleet,
+                deadline: self.flip.deadline,
+                force: self.force,
+                take_fields: self.force_conflicts,
+                reason: self.flip.reason,
+                interrupt,
+                steps: Some(steps),
+            };
+            return instant::flip(&target, request, told, events).await;
+        }
         let request = FlipRequest {
-            to: self.to.color,
+            to: color,
             fleet,
-            service: self.flip.service,
+            service: self.flip.services.into_iter().next(),
             expect_generation: self.flip.expect_generation,
-            agreed,
+            agreed: agreed.into_iter().next().map(|(_, state)| state),
             generation: self.generation,
             deadline: self.flip.deadline,
             force: self.force,
@@ -159,11 +215,112 @@ impl Forth {
         let flipped = flipped.map_err(|error| Failure::of_flip(error, &target))?;
         Ok(report(&flipped, &target))
     }
+
+    /// When it becomes active; none for a plain push.
+    async fn schedule(
+        &self,
+        target: &Target,
+        color: Color,
+        fleet: &Fleet,
+        render: bool,
+    ) -> Result<Option<Schedule>, Failure> {
+        let several = self.flip.services.len() > 1;
+        if let Some(when) = self.instant.at {
+            if self.flip.no_wait {
+                return Err(nobody_asked());
+            }
+            return Ok(Some(self.instant.schedule(when)));
+        }
+        let is_told = self.now || self.flip.no_wait;
+        let by_default = !is_told
+            && fleet.now().len() > 1
+            && !render
+            && !self.is_active_already(target, color).await?;
+        if by_default || !is_told && (several || self.instant.is_said()) {
+            return Ok(Some(self.instant.schedule(When::In(USUAL_LEAD))));
+        }
+        if several {
+            return Err(apart());
+        }
+        if self.instant.is_said() {
+            return Err(nobody_asked());
+        }
+        Ok(None)
+    }
+
+    /// Whether the color is active already: pushed again it switches nobody, and needs no instant.
+    async fn is_active_already(&self, target: &Target, color: Color) -> Result<bool, Failure> {
+        let document = target.read().await?;
+        // What is wrong with it is told by the flip.
+        let Ok(plan) = document.plan() else {
+            return Ok(true);
+        };
+        let named = |name: &str| {
+            let names = &self.flip.services;
+            names.is_empty() || names.iter().any(|one| one == name)
+        };
+        let services = plan.services().iter();
+        let mut services = services.filter(|service| named(service.name()));
+        Ok(services.all(|service| service.switch().active == color))
+    }
+
+    /// What a dry run was told of an instant.
+    fn instant_said(&self) -> &'static str {
+        if self.now { " --now" } else { "" }
+    }
+
+    /// A flip that is staged already.
+    async fn take_up(self, target: &Target, events: &Events) -> Result<Report, Failure> {
+        let fleet = envoys(&self.flip, target).await?;
+        let resumption = if self.cancel {
+            Resumption::Cancel
+        } else {
+            Resumption::Resume
+        };
+        let (steps, told) = follow(events);
+        let request = cutover_control::ResumeRequest {
+            services: self.flip.services,
+            resumption,
+            margin: self.instant.margin(),
+            on_lag: self.instant.on_lag(),
+            fleet,
+            deadline: self.flip.deadline,
+            force: self.force,
+            take_fields: self.force_conflicts,
+            reason: self.flip.reason,
+            interrupt: signals::interrupt()?,
+            steps: Some(steps),
+        };
+        instant::take_up(target, request, told, events).await
+    }
+}
+
+/// Nobody would see whether a switch is staged.
+fn nobody_asked() -> Failure {
+    Failure::usage("an instant needs Envoys that say that they have staged the switch")
+        .hint("leave --no-wait out; or leave --at, --hold, --margin and --on-lag out, and it is only written")
+}
+
+/// Services that switch one after the other.
+fn apart() -> Failure {
+    Failure::usage("several services switch together at an instant, and not by a plain push")
+        .hint("say --at WHEN, or flip one service after the other")
 }
 
 impl Back {
     pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
         let target = self.flip.target.open().await?;
+        if let Some(when) = self.instant.at {
+            let schedule = self.instant.schedule(when);
+            return self.at(&target, schedule, events).await;
+        }
+        if self.instant.is_said() {
+            return Err(Failure::usage("--hold, --margin and --on-lag go with --at")
+                .hint("without --at the way back is taken at once"));
+        }
+        if self.flip.services.len() > 1 {
+            return Err(apart());
+        }
         let (fleet, unseen) = if self.flip.no_wait {
             (Fleet::default(), None)
         } else {
@@ -180,7 +337,7 @@ impl Back {
         let render = rendered::is_asked_for(&target, events);
         if render || self.flip.dry_run.is_some() {
             let plan = PlanRequest {
-                service: self.flip.service.clone(),
+                services: self.flip.services.clone(),
                 aim: Aim::Back,
                 expect_generation: self.flip.expect_generation,
                 generation: None,
@@ -188,18 +345,19 @@ impl Back {
                 force: true,
                 take_fields: true,
                 by_this_tool: !render,
+                schedule: None,
             };
             if render {
                 return rendered::flip(&target, &plan, events).await;
             }
             let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
             let server = plan::Server::of(&target, dry_run, true)?;
-            return plan::foresee_one(&target, &plan, &said(&self.flip, None, false), server).await;
+            return plan::foresee(&target, &plan, &said(&self.flip, None, false), server).await;
         }
         let (steps, told) = follow(events);
         let request = RollbackRequest {
             fleet,
-            service: self.flip.service,
+            service: self.flip.services.into_iter().next(),
             expect_generation: self.flip.expect_generation,
             deadline: self.flip.deadline,
             reason: self.flip.reason,
@@ -235,6 +393,56 @@ impl Back {
             });
         }
         Ok(report)
+    }
+
+    /// The way back at an instant.
+    async fn at(
+        self,
+        target: &Target,
+        schedule: Schedule,
+        events: &Events,
+    ) -> Result<Report, Failure> {
+        if self.flip.no_wait {
+            return Err(nobody_asked());
+        }
+        let fleet = envoys(&self.flip, target).await?;
+        let render = rendered::is_asked_for(target, events);
+        if render || self.flip.dry_run.is_some() {
+            let plan = PlanRequest {
+                services: self.flip.services.clone(),
+                aim: Aim::Back,
+                expect_generation: self.flip.expect_generation,
+                generation: None,
+                fleet,
+                force: true,
+                take_fields: true,
+                by_this_tool: !render,
+                schedule: Some(schedule),
+            };
+            if render {
+                return rendered::flip(target, &plan, events).await;
+            }
+            let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
+            let server = plan::Server::of(target, dry_run, true)?;
+            return plan::foresee(target, &plan, &said(&self.flip, None, false), server).await;
+        }
+        let (steps, told) = follow(events);
+        let request = InstantRequest {
+            services: self.flip.services,
+            aim: Aim::Back,
+            schedule,
+            expect_generation: self.flip.expect_generation,
+            agreed: vec![],
+            generation: None,
+            fleet,
+            deadline: self.flip.deadline,
+            force: false,
+            take_fields: true,
+            reason: self.flip.reason,
+            interrupt: signals::interrupt()?,
+            steps: Some(steps),
+        };
+        instant::flip(target, request, told, events).await
     }
 }
 
@@ -304,43 +512,6 @@ fn said(flip: &args::Flip, generation: Option<u64>, force: bool) -> String {
         let _ = write!(said, " --reason '{}'", reason.replace('\'', r"'\''"));
     }
     said
-}
-
-/// Tells each step as an event, until nobody can take one any more.
-pub(super) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandle<()>) {
-    let (sender, mut steps) = mpsc::unbounded_channel();
-    let events = events.clone();
-    let told = tokio::spawn(async move {
-        while let Some(step) = steps.recv().await {
-            match step {
-                Step::Written {
-                    service,
-                    generation,
-                    active,
-                } => events.emit(
-                    "written",
-                    json!({ "service": service, "generation": generation, "active": active }),
-                    "",
-                ),
-                Step::Shown(proxy) => events.emit("shown", proxy.to_json(), ""),
-                Step::Came(proxy) => {
-                    events.emit(
-                        "came",
-                        proxy.to_json(),
-                        &format!("{proxy} is new, and has to show it too"),
-                    );
-                }
-                Step::Gone(proxy) => {
-                    events.emit(
-                        "gone",
-                        proxy.to_json(),
-                        &format!("{proxy} is gone, and is not waited for"),
-                    );
-                }
-            }
-        }
-    });
-    (sender, told)
 }
 
 /// Says what was passed over and what went wrong beside it, whatever came of the rest.

@@ -129,7 +129,35 @@ fn outcome(fate: &Fate) -> String {
         Kind::Missing => some,
         Kind::Interrupted => format!("interrupted: {some}"),
         Kind::Failed => "failed: nothing was written".to_owned(),
+        Kind::Staged => "staged".to_owned(),
+        Kind::Activated => format!(
+            "activated on {all} of {all} at {}",
+            time_of_day(end.activate_at)
+        ),
+        Kind::Cancelled => format!("taken back before {}", time_of_day(end.activate_at)),
+        Kind::InDoubt => {
+            let doubtful = if end.in_doubt.is_empty() {
+                &missing
+            } else {
+                &end.in_doubt
+            };
+            format!(
+                "taken back, in doubt {} at {}",
+                doubtful.join(" "),
+                time_of_day(end.activate_at)
+            )
+        }
+        Kind::Restaged => "staged again with a longer hold".to_owned(),
     }
+}
+
+/// The time of an instant, to the millisecond.
+fn time_of_day(unix_ms: Option<u64>) -> String {
+    let at = i64::try_from(unix_ms.unwrap_or_default()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(at).map_or_else(
+        |_| "-".to_owned(),
+        |at| at.strftime("%H:%M:%S%.3fZ").to_string(),
+    )
 }
 
 fn as_json(chapter: &Chapter) -> Value {
@@ -151,6 +179,9 @@ fn as_json(chapter: &Chapter) -> Value {
         "written": written,
         "shown": end.map(|end| &end.shown),
         "missing": end.map(|end| &end.missing),
+        "activate_at": begun.activate_at,
+        "hold": begun.hold,
+        "in_doubt": end.map(|end| &end.in_doubt),
         "milliseconds": end.and_then(|end| end.milliseconds),
     })
 }
@@ -163,6 +194,11 @@ fn word(kind: Kind) -> &'static str {
         Kind::Missing => "missing",
         Kind::Interrupted => "interrupted",
         Kind::Failed => "failed",
+        Kind::Staged => "staged",
+        Kind::Activated => "activated",
+        Kind::Cancelled => "cancelled",
+        Kind::InDoubt => "in-doubt",
+        Kind::Restaged => "restaged",
     }
 }
 

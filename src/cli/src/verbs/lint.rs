@@ -6,8 +6,8 @@ use crate::{
     source::{self, Form, Source},
 };
 use clap::Args;
-use cutover_control::ModuleId;
-use cutover_core::Service;
+use cutover_control::{InWords, ModuleId};
+use cutover_core::{Activation, Service};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -90,8 +90,11 @@ fn in_words(service: &Service) -> String {
             Some(keys) => format!(", override signed by {}", keys.join(" or ")),
         },
     };
+    let due = switch.activation.map_or_else(String::new, |due| {
+        format!(", from {} on, hold {} ms", InWords(due.at()), due.hold())
+    });
     format!(
-        "{}: {} active, {generation}{overrides}",
+        "{}: {} active, {generation}{due}{overrides}",
         service.name(),
         switch.active
     )
@@ -107,6 +110,8 @@ pub(super) fn as_json(service: &Service) -> Value {
         "service": service.name(),
         "active": switch.active,
         "generation": switch.generation,
+        "activate_at": switch.activation.map(Activation::at),
+        "hold": switch.activation.map(Activation::hold),
         "previous": previous,
     })
 }

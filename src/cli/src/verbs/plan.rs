@@ -9,9 +9,10 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FlipError, KubeTarget, Outlook, PlanRequest, Sight, State, Target, UnknownService, plan,
+    Aim, Document, FlipError, InWords, KubeTarget, Outlook, PlanRequest, Schedule, Sight, State,
+    Target, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, UnknownService, When, plan,
 };
-use cutover_core::{Color, Generation, Switch};
+use cutover_core::{Activation, Color, Generation, Switch, fleet::OnLag};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -46,12 +47,14 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) async fn run(self) -> Result<Report, Failure> {
         let target = self.target.open().await?;
+        let fleet = self.envoys.fleet(&self.target, &target).await?;
         let request = PlanRequest {
-            service: self.service,
+            services: self.service.into_iter().collect(),
             aim: self.color.map_or(Aim::Other, Aim::To),
             expect_generation: None,
             generation: None,
-            fleet: self.envoys.fleet(&self.target, &target).await?,
+            schedule: (fleet.now().len() > 1).then(usual_schedule),
+            fleet,
             force: false,
             take_fields: false,
             by_this_tool: true,
@@ -69,34 +72,42 @@ impl Plan {
     }
 }
 
-/// What a flip or a rollback of one service would do; `said` is what else it was told.
-pub(super) async fn foresee_one(
+/// What a flip does where nobody says when.
+fn usual_schedule() -> Schedule {
+    Schedule {
+        when: When::In(USUAL_LEAD),
+        hold_ms: None,
+        margin: USUAL_MARGIN,
+        on_lag: OnLag::Cancel,
+    }
+}
+
+/// What a flip or a rollback would do; `said` is what else it was told.
+pub(super) async fn foresee(
     target: &Target,
     request: &PlanRequest,
     said: &str,
     server: Option<Server<'_>>,
 ) -> Result<Report, Failure> {
-    let mut outlook = one(target, request)
+    let mut outlooks = named(target, request)
         .await
         .map_err(|error| Failure::of_flip(error, target))?;
     let mut answer = None;
-    if let Some(server) = server
-        && outlook.obstacle.is_none()
-        && outlook.after.is_some()
+    let may_be_asked = outlooks.iter().all(|one| one.obstacle.is_none())
+        && outlooks.iter().any(|one| one.after.is_some());
+    if let Some(server) = server.filter(|_| may_be_asked)
+        && let Some(document) = together(&outlooks)
+        && let Some(first) = outlooks.first_mut()
     {
-        match server
-            .kube
-            .try_out(&outlook.document, server.takes_fields)
-            .await
-        {
+        match server.kube.try_out(&document, server.takes_fields).await {
             Ok((document, taken)) => {
-                outlook.warnings.extend(taken);
+                first.warnings.extend(taken);
                 answer = Some(document);
             }
-            Err(error) => outlook.obstacle = Some(error.into()),
+            Err(error) => first.obstacle = Some(error.into()),
         }
     }
-    let mut report = report(&mut [outlook], vec![], request, said, target);
+    let mut report = report(&mut outlooks, vec![], request, said, target);
     if let Some(document) = answer {
         let _ = writeln!(report.text, "the API server takes it: {}", target.noun());
         let object = document.manifest();
@@ -131,41 +142,60 @@ impl<'t> Server<'t> {
     }
 }
 
-/// What a person has to see before they agree: the switch as it is, and the outlook; none where
+/// What a person has to see before they agree: the switches as they are, and the outlook; none where
 /// nothing would be written. Fails as the flip would.
-pub(super) async fn look_at_one(
+pub(super) async fn look_at(
     target: &Target,
     request: &PlanRequest,
-) -> Result<(State, Option<String>), Failure> {
-    let mut outlook = one(target, request)
+) -> Result<(Vec<(String, State)>, Option<String>), Failure> {
+    let mut outlooks = named(target, request)
         .await
         .map_err(|error| Failure::of_flip(error, target))?;
-    if let Some(obstacle) = outlook.obstacle.take() {
-        return Err(Failure::of_flip(obstacle, target));
-    }
-    let text = outlook.after.map(|after| {
-        let mut text = in_words(&outlook, Some(&after));
-        for warning in &outlook.warnings {
-            let _ = writeln!(text, "warning: {warning}");
+    let mut texts = vec![];
+    for outlook in &mut outlooks {
+        if let Some(obstacle) = outlook.obstacle.take() {
+            return Err(Failure::of_flip(obstacle, target));
         }
-        text
-    });
-    Ok((outlook.state(), text))
+        if let Some(after) = &outlook.after {
+            let mut text = in_words(outlook, Some(after), request.schedule.as_ref());
+            for warning in &outlook.warnings {
+                let _ = writeln!(text, "warning: {warning}");
+            }
+            texts.push(text);
+        }
+    }
+    let states = outlooks.iter();
+    let states = states.map(|outlook| (outlook.service.clone(), outlook.state()));
+    let text = (!texts.is_empty()).then(|| texts.join("\n"));
+    Ok((states.collect(), text))
 }
 
-pub(super) async fn one(target: &Target, request: &PlanRequest) -> Result<Outlook, FlipError> {
-    let mut outlooks = plan(target, request).await?;
-    if outlooks.len() > 1 {
+/// The services that are named; the only one, where none is.
+pub(super) async fn named(
+    target: &Target,
+    request: &PlanRequest,
+) -> Result<Vec<Outlook>, FlipError> {
+    let outlooks = plan(target, request).await?;
+    if outlooks.len() > 1 && request.services.is_empty() {
         let known = outlooks.into_iter().map(|outlook| outlook.service);
         return Err(UnknownService::Several {
             known: known.collect(),
         }
         .into());
     }
-    // There is always one: a configuration without any service is refused.
-    outlooks
-        .pop()
-        .ok_or_else(|| FlipError::from(UnknownService::Several { known: vec![] }))
+    Ok(outlooks)
+}
+
+/// What would be written of all of them.
+pub(super) fn together(outlooks: &[Outlook]) -> Option<Document> {
+    let (first, others) = outlooks.split_first()?;
+    let mut document = first.document.clone();
+    for other in others {
+        if let Some(after) = &other.after {
+            document = document.with_switch(&other.service, after);
+        }
+    }
+    Some(document)
 }
 
 /// `nobody` has what each flip would fail with for want of an Envoy.
@@ -182,12 +212,13 @@ fn report(
     let (mut text, mut services) = (String::new(), vec![]);
     let mut next = None;
     let verb = if aim == Aim::Back { "rollback" } else { "flip" };
-    let has_name = request.service.is_some() || outlooks.len() > 1;
+    let has_name = !request.services.is_empty() || outlooks.len() > 1;
+    let schedule = request.schedule.as_ref();
     for outlook in outlooks {
         if !text.is_empty() {
             text.push('\n');
         }
-        text += &in_words(outlook, outlook.after.as_ref());
+        text += &in_words(outlook, outlook.after.as_ref(), schedule);
         for warning in &outlook.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
@@ -234,7 +265,7 @@ fn report(
     }
 }
 
-fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
+fn in_words(outlook: &Outlook, after: Option<&Switch>, schedule: Option<&Schedule>) -> String {
     let Outlook { service, to, .. } = outlook;
     let before = &outlook.before;
     let mut text = match after {
@@ -248,6 +279,17 @@ fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
             if let Some(generation) = switch.generation {
                 let or_later = if sign == '+' { " or later" } else { "" };
                 let _ = writeln!(text, "  {sign} generation: {generation}{or_later}");
+            }
+            if let Some(due) = switch.activation {
+                let _ = match schedule.filter(|_| sign == '+') {
+                    Some(schedule) => writeln!(text, "{}", foretold(schedule)),
+                    None => writeln!(
+                        text,
+                        "  {sign} activate_at: {}\n  {sign} hold: {} ms",
+                        InWords(due.at()),
+                        due.hold()
+                    ),
+                };
             }
             if let Some(previous) = switch.previous {
                 let (generation, active) = (previous.generation, previous.active);
@@ -275,6 +317,19 @@ fn in_words(outlook: &Outlook, after: Option<&Switch>) -> String {
     text + "\n" + &table(&rows)
 }
 
+/// When a switch will activate, which depends on when it is written, and for how long requests will wait.
+fn foretold(schedule: &Schedule) -> String {
+    let at = match schedule.when {
+        When::In(lead) => format!("{lead:?} after it is written"),
+        When::At(at) => InWords(at).to_string(),
+    };
+    let hold = match schedule.hold_ms {
+        Some(hold) => format!("{hold} ms"),
+        None => format!("{USUAL_HOLD_MS} ms, or longer if the clocks ask for it"),
+    };
+    format!("  + activate_at: {at}\n  + hold: {hold}")
+}
+
 fn row(sight: &Sight) -> Vec<String> {
     let admin = sight.proxy.to_string();
     match &sight.answer {
@@ -299,6 +354,8 @@ fn as_json(outlook: &Outlook, obstacle: Option<&Failure>) -> Value {
         json!({
             "active": switch.active,
             "generation": switch.generation,
+            "activate_at": switch.activation.map(Activation::at),
+            "hold": switch.activation.map(Activation::hold),
             "previous": switch.previous.map(|p| state(p.active, Some(p.generation))),
         })
     };

@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     output::{Events, Format, Report},
 };
-use cutover_control::{Aim, PlanRequest, Target};
+use cutover_control::{Aim, PlanRequest, State, Target};
 
 /// True where the object is asked for, and not what came of a flip.
 pub(super) fn is_asked_for(target: &Target, events: &Events) -> bool {
@@ -18,26 +18,32 @@ pub(super) async fn flip(
     request: &PlanRequest,
     events: &Events,
 ) -> Result<Report, Failure> {
-    let mut outlook = plan::one(target, request)
+    let mut outlooks = plan::named(target, request)
         .await
         .map_err(|error| Failure::of_flip(error, target))?;
-    let hindered = outlook.obstacle.take();
-    if let Some(error) = hindered.filter(|_| request.aim != Aim::Back) {
-        return Err(Failure::of_flip(error, target));
+    let mut states = vec![];
+    for outlook in &mut outlooks {
+        let hindered = outlook.obstacle.take();
+        if let Some(error) = hindered.filter(|_| request.aim != Aim::Back) {
+            return Err(Failure::of_flip(error, target));
+        }
+        for warning in &outlook.warnings {
+            events.say(&format!("warning: {warning}"));
+        }
+        let state = match &outlook.after {
+            Some(after) => State::from(after),
+            None => outlook.state(),
+        };
+        states.push(format!("`{}` {state}", outlook.service));
     }
-    for warning in &outlook.warnings {
-        events.say(&format!("warning: {warning}"));
-    }
-    let state = match &outlook.after {
-        Some(after) => cutover_control::State::from(after),
-        None => outlook.state(),
-    };
     events.say(&format!(
-        "nothing was applied: this is {} for Git, with `{}` {state}",
+        "nothing was applied: this is {} for Git, with {}",
         target.noun(),
-        outlook.service
+        states.join(" and ")
     ));
-    let manifest = outlook.document.manifest().unwrap_or_default();
+    let document = plan::together(&outlooks);
+    let manifest = document.and_then(|document| document.manifest());
+    let manifest = manifest.unwrap_or_default();
     // Only a map with keys that are no strings could fail, and there is none.
     let yaml = yaml_serde::to_string(&manifest).unwrap_or_else(|error| format!("error: {error}"));
     Ok(Report::as_it_is(yaml))

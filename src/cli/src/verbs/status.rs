@@ -182,6 +182,7 @@ fn wrong_at_proxies(status: &Status, services: &[&Service]) -> Vec<String> {
         })
     });
     let missing = Until::Settled.missing(status, services).into_iter();
+    let missing = missing.filter(|one| !one.is_staged);
     dead.chain(missing.map(|one| one.why)).collect()
 }
 

@@ -20,7 +20,7 @@ fn stage() -> (Stage, Server) {
 fn a_flip_is_done_when_every_envoy_shows_it() {
     let (stage, envoy) = stage();
     let second = Server::following(&stage.path("cutover.json"));
-    assert_run!(stage.flip(&["flip", "--yes", "green"], &[&envoy, &second]), @"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--now"], &[&envoy, &second]), @"
     exit code: 0
     --- stdout
     done: default is green, 2 Envoys show generation [GENERATION] after [TIME] ms
@@ -114,7 +114,7 @@ fn a_flip_to_what_is_active_but_not_shown_is_pushed_again_and_the_way_back_stays
 fn an_envoy_that_does_not_show_it_is_named_with_what_it_does() {
     let (stage, envoy) = stage();
     let behind = Server::stuck(1, 1);
-    assert_run!(stage.flip(&["flip", "--yes", "green", "--deadline", "50ms"], &[&envoy, &behind]), @r#"
+    assert_run!(stage.flip(&["flip", "--yes", "green", "--now", "--deadline", "50ms"], &[&envoy, &behind]), @r#"
     exit code: 1
     --- stderr
     error: generation [GENERATION] (green) is written, but 1 of 2 Envoys does not show it: [ENVOY-2] shows generation 1 (blue)
@@ -400,7 +400,7 @@ fn each_step_of_a_flip_is_an_event_and_the_result_is_the_last() {
     let (stage, envoy) = stage();
     let second = Server::following(&stage.path("cutover.json"));
     let ran = stage.flip(
-        &["flip", "--yes", "green", "-o", "jsonl"],
+        &["flip", "--yes", "green", "--now", "-o", "jsonl"],
         &[&envoy, &second],
     );
     let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"].clone();

@@ -14,7 +14,7 @@ use std::{
 };
 
 const GOOD: &[(&str, bool)] = &[("a", true), ("b", true)];
-const FLIP: [&str; 5] = ["flip", "--yes", "green", "--deadline", "50ms"];
+const FLIP: [&str; 6] = ["flip", "--yes", "green", "--now", "--deadline", "50ms"];
 
 fn blue() -> Value {
     json!({"active": "blue", "generation": 1, "blue": "a", "green": "b"})

@@ -41,7 +41,7 @@ fn a_misspelled_color_gets_a_suggestion() {
     assert_run!(Stage::new().run(&["flip", "gren"]), @r#"
     exit code: 2
     --- stderr
-    error: invalid value 'gren' for '<COLOR>'
+    error: invalid value 'gren' for '[COLOR]'
       [possible values: blue, green]
 
       tip: a similar value exists: 'green'
@@ -56,13 +56,13 @@ fn bad_use_is_json_too_when_asked_for() {
     exit code: 2
     --- stdout
     {
-      "error": "invalid value 'purple' for '<COLOR>'",
+      "error": "invalid value 'purple' for '[COLOR]'",
       "exit_code": 2,
       "hint": "--help tells what can be said",
       "next": "--help tells what can be said"
     }
     --- stderr
-    error: invalid value 'purple' for '<COLOR>'
+    error: invalid value 'purple' for '[COLOR]'
       [possible values: blue, green]
 
     For more information, try '--help'.

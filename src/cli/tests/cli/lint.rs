@@ -62,7 +62,7 @@ fn a_bad_configuration_is_told_by_path_value_and_what_is_allowed() {
     assert_run!(with("colour", json!("blue")), @"
     exit code: 2
     --- stderr
-    error: it.json: colour: unknown field `colour`, expected one of `active`, `generation`, `previous`, `blue`, `green`, `hosts`, `closed`, `override`
+    error: it.json: colour: unknown field `colour`, expected one of `active`, `generation`, `previous`, `activate_at`, `hold`, `blue`, `green`, `hosts`, `closed`, `override`
     hint: put that right: the filter would refuse it, and keep what it has
     ");
     assert_run!(with("generation", json!(9_007_199_254_740_992_u64)), @"

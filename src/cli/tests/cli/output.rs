@@ -29,15 +29,17 @@ fn a_result_reads_the_same_in_each_format() {
     file: good.json
     next: '`cutover explain` shows where a request would go'
     services:
-    - active: blue
+    - activate_at: null
+      active: blue
       generation: 7
+      hold: null
       previous: null
       service: default
     ");
     assert_run!(stage().run(&["lint", "good.json", "-o", "jsonl"]), @r#"
     exit code: 0
     --- stdout
-    {"event":"result","ecds":false,"exit_code":0,"file":"good.json","next":"`cutover explain` shows where a request would go","services":[{"active":"blue","generation":7,"previous":null,"service":"default"}]}
+    {"event":"result","ecds":false,"exit_code":0,"file":"good.json","next":"`cutover explain` shows where a request would go","services":[{"activate_at":null,"active":"blue","generation":7,"hold":null,"previous":null,"service":"default"}]}
     "#);
 }
 
@@ -104,12 +106,12 @@ fn bad_use_has_the_format_that_was_asked_for() {
     assert_run!(Stage::new().run(&["flip", "purple", "-o", "yaml"]), @"
     exit code: 2
     --- stdout
-    error: invalid value 'purple' for '<COLOR>'
+    error: invalid value 'purple' for '[COLOR]'
     exit_code: 2
     hint: --help tells what can be said
     next: --help tells what can be said
     --- stderr
-    error: invalid value 'purple' for '<COLOR>'
+    error: invalid value 'purple' for '[COLOR]'
       [possible values: blue, green]
 
     For more information, try '--help'.

@@ -39,16 +39,20 @@ fn a_plan_shows_the_switch_as_a_diff_and_what_each_envoy_shows() {
       "services": [
         {
           "after": {
+            "activate_at": null,
             "active": "green",
             "generation": [GENERATION],
+            "hold": null,
             "previous": {
               "active": "blue",
               "generation": 1
             }
           },
           "before": {
+            "activate_at": null,
             "active": "blue",
             "generation": 1,
+            "hold": null,
             "previous": null
           },
           "envoys": [

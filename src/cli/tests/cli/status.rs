@@ -41,6 +41,7 @@ fn an_envoy_that_agrees_is_told_so() {
             {
               "active": "blue",
               "agreement": "agrees",
+              "clock_steps": 0,
               "conflict": 0,
               "endpoints": {
                 "blue": {
@@ -53,9 +54,13 @@ fn an_envoy_that_agrees_is_told_so() {
                 }
               },
               "generation": [GENERATION],
+              "held": 0,
+              "held_over": 0,
+              "late": 0,
               "override_refused": 0,
               "override_used": 0,
               "service": "default",
+              "staged": null,
               "stale": 0,
               "streams": {
                 "blue": null,
@@ -72,8 +77,10 @@ fn an_envoy_that_agrees_is_told_so() {
       "next": "`cutover rollback` goes back to green",
       "services": [
         {
+          "activate_at": null,
           "active": "blue",
           "generation": [GENERATION],
+          "hold": null,
           "previous": {
             "active": "green",
             "generation": 1
@@ -81,6 +88,7 @@ fn an_envoy_that_agrees_is_told_so() {
           "service": "default"
         }
       ],
+      "staged": [],
       "target": "file:cutover.json",
       "version": "[GENERATION]",
       "wrong": []

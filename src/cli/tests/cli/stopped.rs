@@ -76,6 +76,7 @@ fn after_the_write_it_says_which_envoys_show_it() {
         "flip",
         "--yes",
         "green",
+        "--now",
         "--deadline",
         "5m",
         "--reason",

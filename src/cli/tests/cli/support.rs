@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 
@@ -187,15 +187,19 @@ pub(crate) struct Server {
 impl Server {
     /// Shows at once what the file says, as an Envoy that works.
     pub(crate) fn following(file: &Path) -> Self {
+        Self::with_clock(file, 0)
+    }
+
+    /// The same with a clock that is off by so many milliseconds.
+    pub(crate) fn with_clock(file: &Path, off: i64) -> Self {
         let file = file.to_owned();
         Self::with(move |_| {
             let document = Document::parse(&fs::read(&file).unwrap()).unwrap();
             let plan = document.plan().unwrap();
-            let services = plan.services().iter().map(|service| {
-                let switch = service.switch();
-                let generation = switch.generation.map_or(0, cutover_core::Generation::get);
-                shows(service.name(), generation, switch.active.number())
-            });
+            let services = plan
+                .services()
+                .iter()
+                .map(|service| of_service(service, off));
             services.collect()
         })
     }
@@ -327,6 +331,37 @@ pub(crate) fn clusters(clusters: &[(&str, bool)]) -> String {
     };
     let clusters: Vec<_> = clusters.iter().map(cluster).collect();
     json!({ "cluster_statuses": clusters }).to_string()
+}
+
+/// What an Envoy that works shows of a service: until the window of its switch is over what was before.
+fn of_service(service: &cutover_core::Service, off: i64) -> String {
+    let switch = service.switch();
+    let generation = switch.generation.map_or(0, cutover_core::Generation::get);
+    let after = shows(service.name(), generation, switch.active.number());
+    let (Some(due), Some(previous)) = (switch.activation, switch.previous) else {
+        return after + &staged(service.name(), [0; 4]);
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_micros()).unwrap();
+    let now = now.saturating_add_signed(off * 1_000);
+    let (at, hold) = (due.at(), u64::from(due.hold()));
+    if now >= (at + hold) * 1_000 {
+        return after + &staged(service.name(), [0; 4]);
+    }
+    let before = previous.generation.get();
+    // Envoys set the clock every 20 ms.
+    shows(service.name(), before, previous.active.number())
+        + &staged(
+            service.name(),
+            [generation, at, hold, now / 20_000 * 20_000],
+        )
+}
+
+fn staged(service: &str, [staged, at, hold, clock]: [u64; 4]) -> String {
+    let name = format!("wasmcustom.cutover.plugin.cutover.service.{service}");
+    format!(
+        "{name}.staged: {staged}\n{name}.activate_at: {at}\n{name}.hold: {hold}\n{name}.clock: {clock}\n"
+    )
 }
 
 pub(crate) fn shows(service: &str, generation: u64, active: u8) -> String {

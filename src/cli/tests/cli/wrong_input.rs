@@ -69,7 +69,7 @@ fn an_unknown_field() {
     assert_run!(flip(&stage, "cutover.json"), @r#"
     exit code: 2
     --- stderr
-    error: the filter would refuse the configuration: colour: unknown field `colour`, expected one of `active`, `generation`, `previous`, `blue`, `green`, `hosts`, `closed`, `override`
+    error: the filter would refuse the configuration: colour: unknown field `colour`, expected one of `active`, `generation`, `previous`, `activate_at`, `hold`, `blue`, `green`, `hosts`, `closed`, `override`
     hint: nothing was written; `cutover lint PATH` checks the file
     "#);
     assert_eq!(stage.configuration(), odd);

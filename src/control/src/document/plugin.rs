@@ -4,7 +4,7 @@ use super::{Body, Document, Names};
 use crate::TargetError;
 use cutover_core::Switch;
 use cutover_kube::{Plugin, SwitchChange};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 impl Document {
     /// Takes a plugin apart, as the API server or a manifest has it.
@@ -19,10 +19,10 @@ impl Document {
                 .map(|(filter, plugin)| Names { filter, plugin })
                 .collect(),
             version: version.filter(|version| !version.is_empty()),
-            configuration: readable(plugin.config.clone()).to_string(),
+            configuration: plugin.config.to_string(),
             body: Body::Plugin {
                 plugin: Box::new(plugin),
-                change: None,
+                changes: vec![],
             },
         })
     }
@@ -35,13 +35,10 @@ impl Document {
         }
     }
 
-    /// The plugin and what shall become of its switch.
-    pub fn change(&self) -> Option<(&Plugin, &SwitchChange)> {
+    /// The plugin and what shall become of its switches; none where nothing shall.
+    pub fn changes(&self) -> Option<(&Plugin, &[SwitchChange])> {
         match &self.body {
-            Body::Plugin {
-                plugin,
-                change: Some(change),
-            } => Some((plugin, change)),
+            Body::Plugin { plugin, changes } if !changes.is_empty() => Some((plugin, changes)),
             _ => None,
         }
     }
@@ -50,10 +47,7 @@ impl Document {
     pub fn manifest(&self) -> Option<Value> {
         match &self.body {
             Body::File { .. } => None,
-            Body::Plugin { plugin, change } => Some(match change {
-                Some(change) => plugin.manifest_with(change),
-                None => plugin.manifest(),
-            }),
+            Body::Plugin { plugin, changes } => Some(plugin.manifest_with(changes)),
         }
     }
 
@@ -69,34 +63,23 @@ impl Document {
     }
 }
 
-/// The configuration without what somebody left of a newer switch: a `previous` that is not older.
-fn readable(mut config: Value) -> Value {
-    fn mend(service: &mut Value) {
-        let generation = |value: &Value| value.get("generation").and_then(Value::as_u64);
-        let previous = service.get("previous").and_then(generation);
-        if previous.is_some_and(|previous| generation(service).is_none_or(|now| previous >= now))
-            && let Some(service) = service.as_object_mut()
-        {
-            service.remove("previous");
-        }
-    }
-    mend(&mut config);
-    if let Some(services) = config.get_mut("services").and_then(Value::as_object_mut) {
-        services.values_mut().for_each(mend);
-    }
-    config
-}
-
 /// A switch as it is applied; without a service it is that of the short form.
 ///
-/// Not with `previous`: whoever writes an older generation back, from Git, leaves the fields that are not
-/// in Git as they are. A `previous` that is newer than its switch is refused by the filter, and a proxy
-/// that starts then would have no configuration at all. The way back needs none: there are two colors.
+/// With `previous` only where it has an instant, until which that rules. Whoever writes an older generation
+/// back, from Git, leaves the fields that are not in Git as they are, and the filter passes over a
+/// `previous` that is newer than its switch. The way back needs none: there are two colors.
 pub(super) fn change(service: Option<&str>, switch: &Switch) -> SwitchChange {
     let mut fields = Map::new();
     fields.insert("active".to_owned(), switch.active.as_str().into());
     if let Some(generation) = switch.generation {
         fields.insert("generation".to_owned(), generation.get().into());
+    }
+    if let (Some(due), Some(previous)) = (switch.activation, switch.previous) {
+        fields.insert("activate_at".to_owned(), due.at().into());
+        fields.insert("hold".to_owned(), due.hold().into());
+        let (generation, active) = (previous.generation.get(), previous.active);
+        let previous = json!({ "generation": generation, "active": active });
+        fields.insert("previous".to_owned(), previous);
     }
     SwitchChange {
         service: service.map(str::to_owned),

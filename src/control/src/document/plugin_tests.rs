@@ -1,6 +1,5 @@
 use super::*;
-use cutover_core::{Color, Generation};
-use serde_json::json;
+use cutover_core::{Activation, Color, Generation, Previous};
 
 fn document(config: &Value) -> Document {
     let plugin = Plugin::from_object(json!({
@@ -32,7 +31,9 @@ fn a_new_switch_is_all_that_is_sent_and_goes_into_the_manifest() {
         activation: None,
     };
     let changed = document.with_switch("shop", &switch);
-    let (_, change) = changed.change().unwrap();
+    let (_, [change]) = changed.changes().unwrap() else {
+        panic!("one switch, one change");
+    };
     assert_eq!(change.service.as_deref(), Some("shop"));
     assert_eq!(
         Value::from(change.switch.clone()),
@@ -45,8 +46,59 @@ fn a_new_switch_is_all_that_is_sent_and_goes_into_the_manifest() {
         manifest["spec"]["pluginConfig"]["services"]["shop"]["active"],
         "green"
     );
-    assert!(document.change().is_none());
-    assert!(document.with_switch("other", &switch).change().is_none());
+    assert!(document.changes().is_none());
+    assert!(document.with_switch("other", &switch).changes().is_none());
+}
+
+#[test]
+fn a_switch_with_an_instant_is_sent_with_what_rules_until_then_and_a_later_one_without() {
+    let old = |host: &str| service(&json!({ "hosts": [host], "active": "blue", "generation": 1 }));
+    let before = document(&json!({ "services": { "api": old("b"), "shop": old("a") } }));
+    let previous = Previous {
+        generation: Generation::new(1).unwrap(),
+        active: Color::Blue,
+    };
+    let switch = Switch {
+        generation: Generation::new(9).ok(),
+        active: Color::Green,
+        previous: Some(previous),
+        activation: Activation::new(1_795_294_800_000, 20),
+    };
+    let changed = before
+        .with_switch("shop", &switch)
+        .with_switch("api", &switch);
+    let (plugin, changes) = changed.changes().unwrap();
+    let fields = json!({
+        "active": "green", "generation": 9, "activate_at": 1_795_294_800_000_u64, "hold": 20,
+        "previous": { "active": "blue", "generation": 1 },
+    });
+    for (change, service) in changes.iter().zip(["shop", "api"]) {
+        assert_eq!(change.service.as_deref(), Some(service));
+        assert_eq!(Value::from(change.switch.clone()), fields);
+    }
+    let plan = changed.plan().unwrap();
+    assert_eq!(*plan.service("api").unwrap().switch(), switch);
+    // The manifest, as Git or another reader has it, is the same.
+    let manifest = plugin.manifest_with(changes);
+    let staged = document(&manifest["spec"]["pluginConfig"]);
+    assert_eq!(
+        *staged.plan().unwrap().service("shop").unwrap().switch(),
+        switch
+    );
+    let cancel = Switch {
+        generation: Generation::new(10).ok(),
+        active: Color::Blue,
+        activation: None,
+        ..switch
+    };
+    let cancelled = staged.with_switch("shop", &cancel);
+    let (_, [change]) = cancelled.changes().unwrap() else {
+        panic!("one switch, one change");
+    };
+    assert_eq!(
+        Value::from(change.switch.clone()),
+        json!({ "active": "blue", "generation": 10 })
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     Aim, FlipError, Flipped, Written,
+    instant::activation,
     outlook::{self, Look},
 };
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     service_of,
     watch::Shown,
 };
-use cutover_core::{Color, Generation, Previous, Service, Switch};
+use cutover_core::{Color, Generation, Previous, Service, Switch, fleet::Due};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A generation so far ahead of this machine's clock is worth a word, in milliseconds.
@@ -74,14 +75,48 @@ impl Intent {
         document: &Document,
         expect: Option<u64>,
         wanted: Option<u64>,
+        due: Option<Due>,
         looks: &[Look],
     ) -> Result<Option<Change>, FlipError> {
-        let seen: Vec<_> = looks
-            .iter()
-            .map(|look| look.switch(&self.service))
-            .collect();
-        for (look, seen) in looks.iter().zip(&seen) {
-            if let Some((generation, active)) = *seen
+        self.check_proxies(expect, looks)?;
+        if self.is_done(looks) {
+            return Ok(None);
+        }
+
+        let (generation, warnings) = generation_after(self.newest(looks), wanted)?;
+        let rules = self.rules(unix_ms());
+        let switch = match due {
+            Some(due) => self.staged(generation, due),
+            None => Switch {
+                generation: Some(generation),
+                active: self.to,
+                previous: match rules {
+                    // See `document::plugin::change`.
+                    _ if document.plugin().is_some() => None,
+                    Some(rules) if rules.active != self.to => Some(rules),
+                    None if self.before.active != self.to => None,
+                    _ => self.before.previous,
+                },
+                activation: None,
+            },
+        };
+        let changed: Document = document.with_switch(&self.service, &switch);
+        changed.plan()?;
+        Ok(Some(Change {
+            switch,
+            document: changed,
+            warnings,
+        }))
+    }
+
+    /// Refuses where a proxy shows a newer generation than was expected.
+    pub(super) fn check_proxies(
+        &self,
+        expect: Option<u64>,
+        looks: &[Look],
+    ) -> Result<(), FlipError> {
+        for look in looks {
+            if let Some((generation, active)) = look.switch(&self.service)
                 && expect.is_some_and(|expected| generation > expected)
             {
                 let who = match look.admin.proxy() {
@@ -91,52 +126,55 @@ impl Intent {
                 check_expected(expect, Some(generation), active, &who)?;
             }
         }
-        if let Some(generation) = self.before.generation.map(Generation::get)
-            && self.before.active == self.to
-            && seen.iter().all(|seen| *seen == Some((generation, self.to)))
-        {
-            return Ok(None);
-        }
+        Ok(())
+    }
 
-        // A proxy may be ahead of the file, for example after the file came back from a backup: what
-        // is written must be newer than that too, or it would be ignored as stale.
-        let newest = seen.iter().flatten();
-        let newest = newest
-            .filter_map(|(g, _)| Generation::new(*g).ok())
-            .max()
-            .max(self.before.generation);
-        let (generation, warnings) = match wanted {
-            None => next(newest, unix_ms())?,
-            Some(wanted) => match newest.map(Generation::get) {
-                Some(newest) if newest >= wanted => {
-                    return Err(FlipError::NotNewer { wanted, newest });
-                }
-                _ => (Generation::new(wanted)?, vec![]),
-            },
-        };
-        let switch = Switch {
+    /// The newest generation that is known. A proxy may be ahead of the file, for example after the file
+    /// came back from a backup: what is written must be newer than that too, or it would be ignored as
+    /// stale.
+    pub(super) fn newest(&self, looks: &[Look]) -> Option<Generation> {
+        let seen = looks.iter().filter_map(|look| look.newest(&self.service));
+        let seen = seen.filter_map(|number| Generation::new(number).ok());
+        seen.max().max(self.before.generation)
+    }
+
+    /// The switch that rules at this time, in Unix milliseconds, as far as the file tells: one that waits
+    /// for its instant does not yet. None where it has no generation.
+    pub(super) fn rules(&self, unix_ms: u64) -> Option<Previous> {
+        let generation = self.before.generation?;
+        match (self.before.activation, self.before.previous) {
+            (Some(due), Some(previous)) if unix_ms < due.at() => Some(previous),
+            _ => Some(Previous {
+                generation,
+                active: self.before.active,
+            }),
+        }
+    }
+
+    /// The switch that is staged for an instant.
+    pub(super) fn staged(&self, generation: Generation, due: Due) -> Switch {
+        // Where there is no generation yet, what rules is given the oldest one.
+        let rules = self.rules(unix_ms()).or_else(|| {
+            Some(Previous {
+                generation: Generation::after(None, 0).ok()?,
+                active: self.before.active,
+            })
+        });
+        Switch {
             generation: Some(generation),
             active: self.to,
-            previous: if document.plugin().is_some() {
-                // See `document::plugin::change`.
-                None
-            } else if self.before.active == self.to {
-                self.before.previous
-            } else {
-                self.before.generation.map(|generation| Previous {
-                    generation,
-                    active: self.before.active,
-                })
-            },
-            activation: None,
-        };
-        let changed: Document = document.with_switch(&self.service, &switch);
-        changed.plan()?;
-        Ok(Some(Change {
-            switch,
-            document: changed,
-            warnings,
-        }))
+            previous: rules,
+            activation: activation(due),
+        }
+    }
+
+    /// True when file and Envoys have it already.
+    pub(super) fn is_done(&self, looks: &[Look]) -> bool {
+        let done = self.before.generation.map(|one| (one.get(), self.to));
+        let shown = |look: &Look| look.switch(&self.service);
+        self.before.active == self.to
+            && done.is_some()
+            && looks.iter().all(|look| shown(look) == done)
     }
 
     /// What the gates have against it.
@@ -151,6 +189,7 @@ impl Intent {
         let service: &Service = service_of(&plan, Some(&self.service))?;
         let mut refusals: Vec<_> = gate::under_way(journal, &self.service)
             .into_iter()
+            .chain(gate::staged(service, unix_ms()))
             .collect();
         let envoys = looks.iter().filter_map(|look| {
             let facts = look.facts.as_ref().ok()?;
@@ -220,6 +259,20 @@ fn check_expected(
     }
 }
 
+/// The wanted generation, or the next one, and what is odd about it.
+pub(super) fn generation_after(
+    newest: Option<Generation>,
+    wanted: Option<u64>,
+) -> Result<(Generation, Vec<String>), FlipError> {
+    match (wanted, newest.map(Generation::get)) {
+        (None, _) => next(newest, unix_ms()),
+        (Some(wanted), Some(newest)) if newest >= wanted => {
+            Err(FlipError::NotNewer { wanted, newest })
+        }
+        (Some(wanted), _) => Ok((Generation::new(wanted)?, vec![])),
+    }
+}
+
 /// The generation after `newest`, and a word about a clock that is behind it.
 fn next(newest: Option<Generation>, unix_ms: u64) -> Result<(Generation, Vec<String>), FlipError> {
     let next = Generation::after(newest, unix_ms)?;
@@ -256,5 +309,57 @@ mod tests {
         assert_eq!((after.get(), warnings.len()), (newest.get() + 1, 0));
         let (after, warnings) = next(Some(newest), newest.get() + 9).unwrap();
         assert_eq!((after.get(), warnings.len()), (newest.get() + 9, 0));
+    }
+
+    fn intent(before: Switch) -> Intent {
+        Intent {
+            service: "shop".to_owned(),
+            before,
+            to: Color::Green,
+        }
+    }
+
+    #[test]
+    fn until_its_instant_a_staged_switch_does_not_rule() {
+        let previous = Previous {
+            generation: Generation::new(1).unwrap(),
+            active: Color::Blue,
+        };
+        let staged = intent(Switch {
+            generation: Generation::new(2).ok(),
+            active: Color::Green,
+            previous: Some(previous),
+            activation: activation(Due {
+                at_ms: 1_795_294_800_000,
+                hold_ms: 20,
+            }),
+        });
+        let after = Previous {
+            generation: Generation::new(2).unwrap(),
+            active: Color::Green,
+        };
+        assert_eq!(staged.rules(1_795_294_799_999), Some(previous));
+        assert_eq!(staged.rules(1_795_294_800_000), Some(after));
+    }
+
+    #[test]
+    fn what_has_no_generation_is_staged_over_the_oldest_one() {
+        let plain = intent(Switch {
+            generation: None,
+            active: Color::Blue,
+            previous: None,
+            activation: None,
+        });
+        let due = Due {
+            at_ms: 1_795_294_800_000,
+            hold_ms: 20,
+        };
+        let staged = plain.staged(Generation::new(9).unwrap(), due);
+        let oldest = Previous {
+            generation: Generation::new(1).unwrap(),
+            active: Color::Blue,
+        };
+        assert_eq!((plain.rules(0), staged.previous), (None, Some(oldest)));
+        assert_eq!(staged.activation.unwrap().at(), due.at_ms);
     }
 }

@@ -1,8 +1,9 @@
 //! Why a flip did not happen, or is not known to have happened.
 
-use super::Written;
+use super::{InvalidInstant, Written};
 use crate::{
     AdminError, JournalError, Refusal, State, TargetError, UnknownService,
+    clock::InWords,
     watch::{Shown, Unshown},
 };
 use cutover_core::{Color, InvalidConfig, InvalidGeneration};
@@ -76,6 +77,43 @@ pub enum FlipError {
         /// The Envoys that do not, and why.
         missing: Vec<Unshown>,
     },
+    /// No switch can activate then. Nothing was written.
+    #[error(transparent)]
+    Instant(#[from] InvalidInstant),
+    /// No switch waits for an instant, or has done so last.
+    #[error("no switch is staged: {}", .0.join("; "))]
+    NothingStaged(Vec<String>),
+    /// Several switches wait for different instants, or have different generations.
+    #[error("switches of {} are staged apart from each other", .0.join(" and "))]
+    StagedApart(Vec<String>),
+    /// A cancel would reach some proxies before the instant, and others after it. Nothing was written.
+    #[error(
+        "it is too late to cancel: {} activates at {}",
+        what_activates(.services, *.active), InWords(*.at)
+    )]
+    TooLate {
+        /// The services.
+        services: Vec<String>,
+        /// The color that becomes active.
+        active: Option<Color>,
+        /// The instant, in Unix milliseconds.
+        at: u64,
+    },
+    /// A staged switch shall not activate, and its cancel cannot be written.
+    #[error(
+        "the switch could not be taken back: {reason}; {} activates at {}",
+        what_activates(.services, *.active), InWords(*.at)
+    )]
+    NotCancelled {
+        /// The services.
+        services: Vec<String>,
+        /// The color that becomes active.
+        active: Option<Color>,
+        /// The instant, in Unix milliseconds.
+        at: u64,
+        /// Why not.
+        reason: Box<FlipError>,
+    },
     /// An Envoy cannot be asked. Nothing was written.
     #[error("{}", joined(.0))]
     Unreachable(Vec<AdminError>),
@@ -89,6 +127,11 @@ pub enum FlipError {
         /// The Envoys that do not, and why.
         missing: Vec<Unshown>,
     },
+}
+
+fn what_activates(services: &[String], active: Option<Color>) -> String {
+    let active = active.map_or("the other color", Color::as_str);
+    format!("{active} of {}", services.join(" and "))
 }
 
 fn raced_in_words(service: &str, before: State, found: State) -> String {

@@ -58,7 +58,8 @@ impl Order<'_> {
         };
         let Seen { document, looks } = seen;
         let intent = self.intent(&document)?;
-        let Some(change) = intent.change(&document, self.expect, self.generation, &looks)? else {
+        let Some(change) = intent.change(&document, self.expect, self.generation, None, &looks)?
+        else {
             let nowhere = intent.nowhere(&document, &looks)?;
             let mut already = intent.already(&looks);
             already.written.warnings = self.pass_over(nowhere)?;
@@ -85,6 +86,7 @@ impl Order<'_> {
                 service: written.service.clone(),
                 generation: written.generation,
                 active: written.active,
+                due: None,
             })
         };
         self.steps.as_ref().map(wrote);
@@ -169,27 +171,34 @@ impl Order<'_> {
             (Target::File(file), Pen::Kube) => (Some((file, self.lock(file).await?)), None),
         };
         if let Some((file, lock)) = file {
-            let (written, begun) = self.begun(&intent, &change);
+            let (mut written, begun) = self.begun(&intent, &change);
             let bytes = change.document.to_bytes();
             let gated = self.aim != Aim::Back;
-            return write::to_file(file, lock, gated, written, begun, bytes).await;
+            let put = write::to_file(file, lock, gated, vec![begun.clone()], bytes).await?;
+            written.came_of(put);
+            return Ok((written, begun));
         }
         let Some(kube) = kube else {
             return Err(FlipError::Unreachable(vec![]));
         };
         for _ in 0..TRIES_ON_THE_WAY_BACK {
-            let (written, begun) = self.begun(&intent, &change);
-            let outcome = write::to_plugin(kube, self.how(), written, begun, &change.document);
+            let (mut written, begun) = self.begun(&intent, &change);
+            let entries = std::slice::from_ref(&begun);
+            let outcome = write::to_plugin(kube, self.how(), entries, &change.document);
             let now = match outcome.await {
+                Ok(put) => {
+                    written.came_of(put);
+                    return Ok((written, begun));
+                }
                 Err(FlipError::Target(TargetError::Apply(ApplyError::Outdated(now))))
                     if self.aim == Aim::Back =>
                 {
                     Document::of_plugin(*now)?
                 }
-                other => return other,
+                Err(error) => return Err(error),
             };
             intent = self.intent(&now)?;
-            let again = intent.change(&now, self.expect, self.generation, looks)?;
+            let again = intent.change(&now, self.expect, self.generation, None, looks)?;
             let Some(again) = again else { break };
             change.switch = again.switch;
             change.document = again.document;

@@ -1,9 +1,10 @@
 //! What a flip would find: file and Envoys at one look, and what the gates make of it.
 
-use super::{FlipError, change::Intent};
+use super::{FlipError, Schedule, change::Intent};
 use crate::{
     Admin, AdminError, Document, Endpoints, Fleet, KubeTarget, Proxy, Refusal, Seen, State, Stats,
     Target,
+    clock::ClockLine,
     gate::{self, Facts},
 };
 use cutover_core::{Color, RouteBy, Service, Switch};
@@ -48,8 +49,8 @@ impl Aim {
 /// What to look at, and whom to ask.
 #[derive(Clone, Debug)]
 pub struct PlanRequest {
-    /// The service; all of them when it is left out.
-    pub service: Option<String>,
+    /// The services; all of them where none is named.
+    pub services: Vec<String>,
     /// Where the switch would lead.
     pub aim: Aim,
     /// As in [`FlipRequest`](crate::FlipRequest).
@@ -64,6 +65,8 @@ pub struct PlanRequest {
     pub take_fields: bool,
     /// Whether this tool would write it. Where Git is to have it, nobody else's fields are in its way.
     pub by_this_tool: bool,
+    /// When it shall activate; at once without.
+    pub schedule: Option<Schedule>,
 }
 
 /// What a flip of one service would do.
@@ -109,9 +112,14 @@ const PATIENCE_WITH_PODS_ON_THE_WAY_BACK: Duration = Duration::from_secs(1);
 pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>, FlipError> {
     let document = target.read().await?;
     let all = document.plan()?;
-    let services: Vec<&Service> = match request.service.as_deref() {
-        Some(name) => vec![crate::service_of(&all, Some(name))?],
-        None => all.services().iter().map(AsRef::as_ref).collect(),
+    let services: Vec<&Service> = match request.services.as_slice() {
+        [] => all.services().iter().map(AsRef::as_ref).collect(),
+        names => {
+            let named = names.iter();
+            named
+                .map(|name| crate::service_of(&all, Some(name)))
+                .collect::<Result<_, _>>()?
+        }
     };
     let gated = request.aim != Aim::Back && !request.force;
     let looks = look(
@@ -135,7 +143,10 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
             if aim != Aim::Back && !silent.is_empty() {
                 return Err(FlipError::Unreachable(silent));
             }
-            let change = intent.change(&document, expect, request.generation, &looks)?;
+            let schedule = request.schedule.as_ref();
+            let due = schedule.map(|schedule| schedule.due(ClockLine::start().now()));
+            let due = due.transpose()?;
+            let change = intent.change(&document, expect, request.generation, due, &looks)?;
             let refusals = match &change {
                 Some(_) if request.aim != Aim::Back => {
                     intent.refusals(target, &journal, &document, &looks)?
@@ -237,6 +248,12 @@ impl Look {
 
     pub(super) fn stats(&self) -> Option<&Stats> {
         self.facts.as_ref().ok().map(|facts| &facts.stats)
+    }
+
+    /// The newest generation that it shows of a service, staged or not.
+    pub(super) fn newest(&self, service: &str) -> Option<u64> {
+        let seen = self.stats()?.services.get(service)?;
+        seen.generation.max(seen.staged)
     }
 
     /// Generation and color that it shows of a service.

@@ -1,6 +1,6 @@
 //! The write itself: a file is replaced, a plugin gets its new switch by server-side apply.
 
-use super::{FlipError, Written};
+use super::FlipError;
 use crate::{Document, Entry, FileTarget, Journal, Kind, KubeTarget, Locked, TargetError};
 use cutover_kube::{Apply, ApplyError};
 use std::time::Instant;
@@ -15,37 +15,64 @@ pub(super) struct How {
     pub(super) takes_fields: bool,
 }
 
-/// Notes what is about to happen, and replaces the file.
+/// A write that was made.
+#[derive(Clone, Debug)]
+pub(super) struct Put {
+    /// Just before the file was replaced.
+    pub(super) invoked: Instant,
+    /// When the file had been replaced and synced.
+    pub(super) written: Instant,
+    /// What went wrong beside it.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Put {
+    fn now() -> Self {
+        let now = Instant::now();
+        Self {
+            invoked: now,
+            written: now,
+            warnings: vec![],
+        }
+    }
+}
+
+/// Notes what is about to happen, one entry for each service, and replaces the file.
 pub(super) async fn to_file(
     target: &FileTarget,
     lock: Locked,
     gated: bool,
-    mut written: Written,
-    begun: Entry,
+    begun: Vec<Entry>,
     bytes: Vec<u8>,
-) -> Result<(Written, Entry), FlipError> {
+) -> Result<Put, FlipError> {
     let journal = Journal::of(target);
     // On a thread of its own: a sync to disk takes milliseconds that other tasks would wait.
     let replaced = spawn_blocking(move || {
-        match journal.append(&begun) {
-            Err(error) if gated => return Err(error.into()),
-            Err(error) => written.warnings.push(error.to_string()),
-            Ok(()) => {}
+        let mut put = Put::now();
+        for begun in &begun {
+            match journal.append(begun) {
+                Err(error) if gated => return Err(error.into()),
+                Err(error) => put.warnings.push(error.to_string()),
+                Ok(()) => {}
+            }
         }
-        written.invoked = Instant::now();
+        put.warnings.dedup();
+        put.invoked = Instant::now();
         let replaced = lock.replace(&bytes);
-        written.written = Instant::now();
+        put.written = Instant::now();
         if let Err(error) = replaced {
             // It may have failed only to make sure that the new file outlives a power failure.
             if lock.read().is_ok_and(|found| found.to_bytes() == bytes) {
-                written.warnings.push(error.to_string());
-                return Ok((written, begun));
+                put.warnings.push(error.to_string());
+                return Ok(put);
             }
-            // Nobody is left to tell if that fails: the next writer's line tells, too.
-            let _ = journal.append(&begun.ended(Kind::Failed, written.took()));
+            for begun in &begun {
+                // Nobody is left to tell if that fails: the next writer's line tells, too.
+                let _ = journal.append(&begun.ended(Kind::Failed, put.invoked.elapsed()));
+            }
             return Err(FlipError::from(error));
         }
-        Ok((written, begun))
+        Ok(put)
     });
     replaced
         .await
@@ -57,58 +84,66 @@ pub(super) async fn to_file(
         })?
 }
 
-/// Notes what is about to happen, and applies the switch to the plugin as it was read.
+/// Notes what is about to happen, one entry for each service, and applies the switches to the plugin as
+/// it was read.
 pub(super) async fn to_plugin(
     target: &KubeTarget,
     how: How,
-    mut written: Written,
-    begun: Entry,
+    begun: &[Entry],
     document: &Document,
-) -> Result<(Written, Entry), FlipError> {
-    let Some((plugin, change)) = document.change() else {
+) -> Result<Put, FlipError> {
+    let Some((plugin, changes)) = document.changes() else {
         return Err(TargetError::Gone(target.plugin().to_string()).into());
     };
     if how.gated {
         // A refusal that can be had beforehand leaves nothing in the journal.
         target.try_out(document, how.takes_fields).await?;
     }
-    match target.note(&begun).await {
-        Err(error) if how.gated => return Err(error.into()),
-        Err(error) => written.warnings.push(error.to_string()),
-        Ok(()) => {}
+    let mut put = Put::now();
+    for begun in begun {
+        match target.note(begun).await {
+            Err(error) if how.gated => return Err(error.into()),
+            Err(error) => put.warnings.push(error.to_string()),
+            Ok(()) => {}
+        }
     }
+    put.warnings.dedup();
     if how.takes_fields {
-        written.warnings.extend(taken(plugin, change));
+        put.warnings.extend(taken(plugin, changes));
     }
     let apply = Apply {
         force: how.takes_fields,
         dry_run: false,
     };
-    written.invoked = Instant::now();
-    let applied = target.cluster().apply(plugin, change, apply).await;
-    written.written = Instant::now();
+    put.invoked = Instant::now();
+    let applied = target.cluster().apply(plugin, changes, apply).await;
+    put.written = Instant::now();
     if let Err(error) = applied {
         // Where no answer came it may have been written: a beginning without an end says so.
         if !matches!(error, ApplyError::Unanswered(_)) {
-            let _ = target
-                .note(&begun.ended(Kind::Failed, written.took()))
-                .await;
+            for begun in begun {
+                let failed = begun.ended(Kind::Failed, put.invoked.elapsed());
+                let _ = target.note(&failed).await;
+            }
         }
         return Err(TargetError::from(error).into());
     }
-    if let Err(error) = target.tell_begin(&begun).await {
-        written.warnings.push(error);
+    for begun in begun {
+        if let Err(error) = target.tell_begin(begun).await {
+            put.warnings.push(error);
+        }
     }
-    Ok((written, begun))
+    put.warnings.dedup();
+    Ok(put)
 }
 
 /// Whose fields a write takes, and what that means.
 pub(crate) fn taken(
     plugin: &cutover_kube::Plugin,
-    change: &cutover_kube::SwitchChange,
+    changes: &[cutover_kube::SwitchChange],
 ) -> Vec<String> {
     let mut owners: Vec<cutover_kube::Manager> = vec![];
-    for field in plugin.contested(change) {
+    for field in plugin.contested(changes) {
         if !owners.contains(&field.manager) {
             owners.push(field.manager);
         }

@@ -1,6 +1,7 @@
 //! The journal as people ask for it: one chapter per switch, and what it knows of a lost file.
 
 use super::{Entry, Kind, State};
+use crate::unix_ms;
 use cutover_core::Generation;
 
 /// One switch: how it began, and what came of it.
@@ -69,7 +70,7 @@ impl Chapter {
 fn fate(begun: &Entry, later: &[Entry], file: &impl Fn(&str) -> Option<State>) -> Fate {
     if let Some(end) = later
         .iter()
-        .find(|entry| entry.id == begun.id && entry.kind != Kind::Begun)
+        .find(|entry| entry.id == begun.id && entry.kind.is_end())
     {
         return Fate::Noted(Box::new(end.clone()));
     }
@@ -100,8 +101,10 @@ impl Recalled {
         let newest = noted.filter_map(|state| state.generation).max();
         let last = chapters.last()?;
         let written = last.may_be_written();
+        // What waits for its instant does not rule yet, and nobody is left to see it through.
+        let is_due = last.begun.activate_at.is_none_or(|at| at <= unix_ms());
         Some(Self {
-            last: if written {
+            last: if written && is_due {
                 last.begun.to
             } else {
                 last.begun.from

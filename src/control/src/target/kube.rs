@@ -1,6 +1,6 @@
 //! `k8s:NAMESPACE/NAME`: a configuration that lives in a plugin of Istio.
 
-use crate::{Document, Entry, Fleet, JournalError, Kind, TargetError};
+use crate::{Document, Entry, Fleet, JournalError, Kind, TargetError, clock::InWords};
 use cutover_kube::{Access, Apply, Cluster, EventKind, EventNote, FindError, ObjectName, Plugin};
 use std::fmt;
 
@@ -70,16 +70,16 @@ impl KubeTarget {
         document: &Document,
         takes_fields: bool,
     ) -> Result<(Document, Vec<String>), TargetError> {
-        let Some((plugin, change)) = document.change() else {
+        let Some((plugin, changes)) = document.changes() else {
             return Ok((document.clone(), vec![]));
         };
         let how = Apply {
             force: takes_fields,
             dry_run: true,
         };
-        let answer = self.cluster.apply(plugin, change, how).await?;
+        let answer = self.cluster.apply(plugin, changes, how).await?;
         let taken = if takes_fields {
-            crate::flip::taken(plugin, change)
+            crate::flip::taken(plugin, changes)
         } else {
             vec![]
         };
@@ -94,8 +94,12 @@ impl KubeTarget {
         let by = format!("{}@{}", begun.by.user, begun.by.host);
         let reason = begun.reason.as_ref();
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-        let note = format!("{verb} of {service} to {to} by {by}{reason}");
-        self.event(EventKind::Normal, "SwitchBegun", note).await
+        let (word, when) = match begun.activate_at {
+            Some(at) => ("SwitchStaged", format!(", activates at {}", InWords(at))),
+            None => ("SwitchBegun", String::new()),
+        };
+        let note = format!("{verb} of {service} to {to} by {by}{when}{reason}");
+        self.event(EventKind::Normal, word, note).await
     }
 
     /// Tells what came of it.
@@ -117,6 +121,29 @@ impl KubeTarget {
                 EventKind::Normal,
                 "Switched",
                 format!("{service} is {to}, {on} after {took} ms"),
+            ),
+            Kind::Activated | Kind::Staged | Kind::Restaged => (
+                EventKind::Normal,
+                "Switched",
+                format!("{service} is {to}, {on}, since {}", instant(ended)),
+            ),
+            Kind::Cancelled => (
+                EventKind::Warning,
+                "SwitchCancelled",
+                format!(
+                    "{service} stays {}: {to} was taken back before {}",
+                    ended.from.active,
+                    instant(ended)
+                ),
+            ),
+            Kind::InDoubt => (
+                EventKind::Warning,
+                "SwitchInDoubt",
+                format!(
+                    "{service} to {to} was taken back, but {} may have switched at {}; {lacks}",
+                    ended.in_doubt.join(", "),
+                    instant(ended)
+                ),
             ),
             Kind::Interrupted => (
                 EventKind::Warning,
@@ -144,6 +171,10 @@ impl KubeTarget {
         let left = self.cluster.event(&self.plugin, &note).await;
         left.map_err(|error| format!("no event was left on {}: {error}", self.plugin))
     }
+}
+
+fn instant(entry: &Entry) -> InWords {
+    InWords(entry.activate_at.unwrap_or_default())
 }
 
 impl fmt::Debug for KubeTarget {

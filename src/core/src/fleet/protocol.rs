@@ -96,6 +96,14 @@ impl<K: Ord + Clone> Protocol<K> {
         matches!(self.phase, Phase::Cancelling { .. })
     }
 
+    /// Those that had not staged it when it was decided that it goes on, or say that they were late.
+    pub fn late(&self) -> BTreeSet<K> {
+        match &self.phase {
+            Phase::Confirming { late } => late.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// Asks for a cancel: at the next step, where that is not too late. It is once the window opens: a
     /// cancel would then reach some proxies before their turn and some after it.
     pub fn stop(&mut self) {

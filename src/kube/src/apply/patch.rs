@@ -4,15 +4,17 @@ use super::{SWITCH_FIELDS, SwitchChange};
 use crate::{Plugin, name::API_VERSION};
 use serde_json::{Map, Value, json};
 
-/// All that `cutover` owns as it is, and the new switch.
+/// All that `cutover` owns as it is, and the new switches.
 ///
 /// With the uid an object is never made that is not there (server-side apply makes it otherwise) and none is
 /// changed that took its name; with the resource version none that was changed since.
-pub(super) fn of(plugin: &Plugin, change: &SwitchChange) -> Value {
+pub(super) fn of(plugin: &Plugin, changes: &[SwitchChange]) -> Value {
     let ours = plugin.managers.iter().find(|manager| manager.is_ours());
     let owned = ours.map(|ours| ours.fields.taken_from(&plugin.object));
     let mut patch = owned.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    put(&mut patch, plugin, change);
+    for change in changes {
+        put(&mut patch, plugin, change);
+    }
     if let Some(object) = patch.as_object_mut() {
         object.insert("apiVersion".to_owned(), API_VERSION.into());
         object.insert("kind".to_owned(), plugin.kind.as_str().into());

@@ -17,14 +17,14 @@ fn plugin(owned: &Value) -> Plugin {
     .unwrap()
 }
 
-fn change(service: Option<&str>, switch: Value) -> SwitchChange {
+fn change(service: Option<&str>, switch: Value) -> [SwitchChange; 1] {
     let Value::Object(switch) = switch else {
         panic!("a switch is an object");
     };
-    SwitchChange {
+    [SwitchChange {
         service: service.map(str::to_owned),
         switch,
-    }
+    }]
 }
 
 fn of_shop() -> Value {

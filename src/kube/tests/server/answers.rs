@@ -19,13 +19,13 @@ fn plugin(version: u32, active: &str) -> Value {
     })
 }
 
-fn to_green() -> SwitchChange {
-    SwitchChange {
+fn to_green() -> [SwitchChange; 1] {
+    [SwitchChange {
         service: None,
         switch: [("active".to_owned(), json!("green"))]
             .into_iter()
             .collect(),
-    }
+    }]
 }
 
 const FORCE: Apply = Apply {

@@ -1,6 +1,7 @@
 //! The reason of a decision in words.
 
 use super::request::Told;
+use cutover_control::InWords;
 use cutover_core::{
     Answer, Color, Decision, Outcome, Override, Plan, Reason, Refusal, Service, decide, headers,
     token::Token,
@@ -59,7 +60,14 @@ fn of_route(plan: &Plan, request: &Told, decision: &Decision<'_>) -> String {
                 proof(service, request)
             );
         }
-        Reason::Active => format!("{color} is active"),
+        Reason::Active => match service.switch().activation {
+            None => format!("{color} is active"),
+            Some(due) => format!(
+                "{color} is active from {} on, {} until then",
+                InWords(due.at()),
+                color.other()
+            ),
+        },
         Reason::Closed => format!(
             "{} is active but closed, so that {color} serves",
             color.other()

@@ -1,6 +1,6 @@
 //! What to do after a look.
 
-use cutover_control::{Agreement, ProxyStatus, Status, Until};
+use cutover_control::{Agreement, Operator, ProxyStatus, Status, Until};
 use cutover_core::Service;
 
 /// The next step. What is wrong comes first; else the last release is ended, or the next one begun.
@@ -12,6 +12,17 @@ pub(super) fn step(status: &Status, services: &[&Service]) -> String {
     };
     if let Some(step) = services.iter().find_map(|one| revive(status, one, more)) {
         return step;
+    }
+    if let Some(standing) = status.standings.iter().find(|one| !one.is_over) {
+        let is_gone = standing.operator != Some(Operator::Lives);
+        return if is_gone {
+            "`cutover flip --resume` sees it through, `cutover flip --cancel` takes it back"
+                .to_owned()
+        } else {
+            format!(
+                "`cutover wait{more}` waits until it is active, `cutover flip --cancel` takes it back"
+            )
+        };
     }
     if let Some(revert) = status.reverts.first() {
         let active = if revert.is_kept {
@@ -197,7 +208,7 @@ fn revive(status: &Status, service: &Service, more: &str) -> Option<String> {
 fn mend(agreement: Agreement, service: &Service, more: &str) -> Option<String> {
     let active = service.switch().active;
     match agreement {
-        Agreement::Agrees | Agreement::PerWorker => None,
+        Agreement::Agrees | Agreement::PerWorker | Agreement::Staged => None,
         Agreement::Behind => Some(format!(
             "`cutover status --until settled` waits for it; `cutover flip {active}{more}` pushes again"
         )),

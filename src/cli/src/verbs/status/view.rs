@@ -2,7 +2,7 @@
 
 use super::{Seen, wrong};
 use crate::{output::object, table::table_within, verbs::lint::as_json};
-use cutover_control::{Endpoints, ProxyStatus, Target};
+use cutover_control::{Endpoints, Operator, ProxyStatus, Standing, Target};
 use cutover_core::{Color, Generation, Service};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -33,7 +33,10 @@ pub(super) fn text(seen: &Seen, services: &[&Service], columns: Option<usize>) -
 
 /// What is wrong, and who was not asked, in words.
 fn beside(seen: &Seen, services: &[&Service]) -> String {
-    let mut lines = wrong(seen, services);
+    let standings = seen.status.standings.iter();
+    let standings = standings.filter(|standing| standing.is_news());
+    let mut lines: Vec<_> = standings.map(ToString::to_string).collect();
+    lines.extend(wrong(seen, services));
     if let Some(why) = seen.fleet.blind() {
         lines.push(format!("pods that come and go are not seen for now: {why}"));
     }
@@ -207,6 +210,7 @@ pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
         "module": status.module,
         "services": services.iter().map(|service| as_json(service)).collect::<Vec<_>>(),
         "envoys": status.proxies.iter().map(|p| proxy_json(p, services)).collect::<Vec<_>>(),
+        "staged": status.standings.iter().map(standing_json).collect::<Vec<_>>(),
         "wrong": wrong(seen, services),
     });
     if let Value::Object(json) = &mut json {
@@ -231,6 +235,26 @@ pub(super) fn json(seen: &Seen, services: &[&Service]) -> Value {
         }
     }
     json
+}
+
+/// Where a switch with an instant stands.
+fn standing_json(standing: &Standing) -> Value {
+    json!({
+        "service": standing.service,
+        "active": standing.active,
+        "activate_at": standing.due.at_ms,
+        "hold": standing.due.hold_ms,
+        "activates_in_ms": standing.left_ms,
+        "on": standing.on,
+        "of": standing.of,
+        "not_on": standing.not_on,
+        "late": standing.late,
+        "operator": standing.operator.map(|operator| match operator {
+            Operator::Lives => "lives",
+            Operator::Gone => "gone",
+            Operator::Ended => "ended",
+        }),
+    })
 }
 
 fn endpoints_json(endpoints: &Endpoints) -> Value {
@@ -259,6 +283,11 @@ pub(super) fn proxy_json(proxy: &ProxyStatus, services: &[&Service]) -> Value {
                 "conflict": seen.conflict,
                 "override_used": seen.override_used,
                 "override_refused": seen.override_refused,
+                "staged": seen.staged,
+                "late": seen.late,
+                "held": seen.held,
+                "held_over": seen.held_over,
+                "clock_steps": seen.clock_steps,
                 "agreement": shows.agreement,
                 "endpoints": {
                     "blue": proxy.endpoints(service, Color::Blue).map(endpoints_json),

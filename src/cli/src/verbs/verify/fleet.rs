@@ -10,8 +10,8 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, Fleet, FlipError, FlipRequest, Flipped, Interrupt, Outlook, PlanRequest, Target, Written,
-    flip,
+    Aim, Fleet, FlipError, FlipRequest, Flipped, Interrupt, Outlook, PlanRequest, Target,
+    UnknownService, Written, flip,
 };
 use cutover_core::Generation;
 use cutover_harness::{
@@ -115,7 +115,7 @@ pub(super) async fn run(verify: &Verify, events: &Events) -> Result<Report, Fail
         events.say(&format!("warning: no proxy can be asked: {why}"));
     }
     let request = PlanRequest {
-        service: of_fleet.service.clone(),
+        services: of_fleet.service.clone().into_iter().collect(),
         aim: Aim::Other,
         expect_generation: None,
         generation: None,
@@ -123,9 +123,16 @@ pub(super) async fn run(verify: &Verify, events: &Events) -> Result<Report, Fail
         force: false,
         take_fields: false,
         by_this_tool: true,
+        // Each flip is judged as the push that it is.
+        schedule: None,
     };
-    let outlook = plan::one(&target, &request).await;
-    let mut outlook = outlook.map_err(|error| Failure::of_flip(error, &target))?;
+    let outlooks = plan::named(&target, &request).await;
+    let outlooks = outlooks.map_err(|error| Failure::of_flip(error, &target))?;
+    // There is always one: a configuration without any service is refused.
+    let Some(mut outlook) = outlooks.into_iter().next() else {
+        let nobody = UnknownService::Several { known: vec![] };
+        return Err(Failure::of_flip(nobody.into(), &target));
+    };
     if let Some(obstacle) = outlook.obstacle.take() {
         return Err(Failure::of_flip(obstacle, &target));
     }

@@ -1,0 +1,287 @@
+//! Flips of several real Envoys at one instant.
+
+use crate::{
+    real_envoy::{Proxied, get},
+    support::{Ran, until},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
+
+/// A busy machine may tell a clock within no less than some of its hold.
+const FLIP: [&str; 7] = ["flip", "--yes", "green", "--at", "+4s", "--hold", "100ms"];
+
+/// Two Envoys, the second of which watches the folder of the first, or a copy of it.
+struct Pair {
+    first: Proxied,
+    second: Child,
+    admins: [SocketAddr; 2],
+    listeners: [SocketAddr; 2],
+}
+
+impl Pair {
+    fn start(folder: &str) -> Self {
+        let first = Proxied::start(&[], |_| {});
+        let (from, to) = (first.stage.path("envoy"), first.stage.path(folder));
+        if from != to {
+            fs::create_dir(&to).unwrap();
+            for name in ["envoy.yaml", "cutover.json", "cutover.wasm"] {
+                fs::copy(from.join(name), to.join(name)).unwrap();
+            }
+        }
+        let second = Command::new(cutover_tests::envoy())
+            .args(["-c", "envoy.yaml", "--disable-hot-restart"])
+            .args(["--admin-address-path", "second-admin"])
+            .args(["--concurrency", "2", "-l", "off"])
+            .env_clear()
+            .current_dir(&to)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut pair = Self {
+            admins: [first.admin, nowhere],
+            listeners: [first.listener, nowhere],
+            first,
+            second,
+        };
+        let address = to.join("second-admin");
+        pair.admins[1] = pair.first.wait_for("a second admin address", |_| {
+            fs::read_to_string(&address).ok()?.trim().parse().ok()
+        });
+        let admin = pair.admins[1];
+        pair.listeners[1] = pair.first.wait_for("a second listener", |_| {
+            let listeners = get(admin, "/listeners", "");
+            let line = listeners
+                .lines()
+                .find_map(|line| line.strip_prefix("main::"))?;
+            line.trim().parse().ok()
+        });
+        until("both color blue", || {
+            pair.listeners.iter().all(|one| color(*one) == "blue")
+        });
+        pair
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let admins = self.admins.map(|admin| admin.to_string()).join(",");
+        let mut command = self.first.command(arguments);
+        command.env("CUTOVER_ADMIN", admins);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
+        self.first.stage.ran(output)
+    }
+
+    fn stat(&self, envoy: usize, name: &str) -> u64 {
+        let name = format!("wasmcustom.cutover.plugin.cutover.service.default.{name}");
+        let stats = get(self.admins[envoy], &format!("/stats?filter={name}"), "");
+        let value = stats.lines().find_map(|line| line.strip_prefix(&name));
+        let value = value.and_then(|rest| rest.strip_prefix(": "));
+        value.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
+    fn is_staged(&self) -> bool {
+        (0..2).all(|envoy| self.stat(envoy, "staged") > 0)
+    }
+
+    fn colors(&self) -> [String; 2] {
+        self.listeners.map(color)
+    }
+
+    fn started(&self, arguments: &[&str]) -> Child {
+        let child = self.command(arguments).spawn().unwrap();
+        until("both have staged it", || self.is_staged());
+        child
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = self.second.kill();
+        let _ = self.second.wait();
+    }
+}
+
+fn color(listener: SocketAddr) -> String {
+    let answer = get(listener, "/", "");
+    answer.lines().last().unwrap_or_default().to_owned()
+}
+
+fn stop(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+/// Asks an Envoy until it is over: when each request began and ended, and who answered.
+fn asked(listener: SocketAddr, over: &AtomicBool) -> Vec<(Instant, Instant, String)> {
+    let mut answers = vec![];
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let color = color(listener);
+        answers.push((began, Instant::now(), color));
+    }
+    answers
+}
+
+#[test]
+fn two_envoys_switch_at_one_instant_and_no_answer_is_stale() {
+    let pair = Pair::start("envoy");
+    let over = AtomicBool::new(false);
+    let (ran, answers) = thread::scope(|scope| {
+        let clients = [0, 1, 0, 1].map(|envoy| {
+            let (listener, over) = (pair.listeners[envoy], &over);
+            scope.spawn(move || asked(listener, over))
+        });
+        let ran = pair.run(&[&FLIP[..], &["-o", "json"]].concat());
+        over.store(true, Ordering::Relaxed);
+        (ran, clients.map(|client| client.join().unwrap()))
+    });
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["outcome"], "activated", "{ran}");
+    assert_eq!(
+        (&flip["late"], &flip["unseen"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
+    for clock in flip["clocks"].as_array().unwrap() {
+        let number = |key: &str| clock[key].as_f64().unwrap();
+        // All of it is one machine.
+        assert!(
+            number("offset_ms").abs() <= number("error_ms") + 1.0,
+            "{ran}"
+        );
+    }
+    let of = |color: &str| {
+        answers
+            .iter()
+            .flatten()
+            .filter(move |one| one.2 == color)
+            .collect::<Vec<_>>()
+    };
+    let (old, new) = (of("blue"), of("green"));
+    assert_eq!(
+        old.len() + new.len(),
+        answers.iter().map(Vec::len).sum::<usize>()
+    );
+    for client in &answers {
+        assert!(client.first().unwrap().2 == "blue" && client.last().unwrap().2 == "green");
+    }
+    let first_new = new.iter().map(|(_, ended, _)| *ended).min().unwrap();
+    let stale = old.iter().filter(|(began, ..)| *began > first_new).count();
+    assert_eq!(stale, 0, "of {} answers", old.len() + new.len());
+    assert_eq!((0..2).map(|envoy| pair.stat(envoy, "late")).sum::<u64>(), 0);
+}
+
+#[test]
+fn an_envoy_that_does_not_get_the_push_has_it_taken_back() {
+    let pair = Pair::start("elsewhere");
+    let ran = pair.run(&[&FLIP[..], &["-o", "json"]].concat());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["lagging"][0]["admin"], pair.admins[1].to_string());
+    assert_eq!(
+        flip["in_doubt"],
+        serde_json::json!([pair.admins[1].to_string()])
+    );
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+    assert_eq!(pair.stat(0, "staged"), 0);
+    assert_eq!(
+        pair.stat(0, "generation"),
+        flip["cancelled_by"].as_u64().unwrap()
+    );
+    // Without that one it goes.
+    let ran = pair.run(&[&FLIP[..], &["--on-lag", "proceed", "--deadline", "1s"]].concat());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("1 of 2 Envoys do not show it"), "{ran}");
+    assert_eq!(pair.colors(), ["green", "blue"]);
+}
+
+#[test]
+fn an_envoy_that_stands_still_is_in_doubt_until_it_hears_of_the_cancel() {
+    let pair = Pair::start("envoy");
+    let child = pair.command(&[&FLIP[..], &["--deadline", "20s", "-o", "json"]].concat());
+    let before = pair.first.stage.read("envoy/cutover.json");
+    let mut child = child;
+    let child = child.spawn().unwrap();
+    until("the write", || {
+        pair.first.stage.read("envoy/cutover.json") != before
+    });
+    stop(&pair.second, Signal::STOP);
+    let staged = pair.first.stage.read("envoy/cutover.json");
+    let is_cancelled = || {
+        let now = pair.first.stage.read("envoy/cutover.json");
+        now != staged && !now.contains("activate_at")
+    };
+    until("the cancel", is_cancelled);
+    // The instant passes without it.
+    until("the instant", || {
+        let status = pair.run(&["history", "-o", "json"]);
+        let at = json(&status)["switches"][0]["activate_at"]
+            .as_u64()
+            .unwrap();
+        cutover_control::unix_ms() > at + 200
+    });
+    stop(&pair.second, Signal::CONT);
+    let ran = pair.first.stage.ran(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["outcome"], "in-doubt", "{ran}");
+    assert_eq!(
+        flip["in_doubt"],
+        serde_json::json!([pair.admins[1].to_string()])
+    );
+    assert!(ran.stderr.contains("may have switched, until "), "{ran}");
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+    assert_eq!((pair.stat(0, "staged"), pair.stat(1, "staged")), (0, 0));
+}
+
+#[test]
+fn a_killed_command_is_seen_through_or_taken_back() {
+    let pair = Pair::start("envoy");
+    let later = ["flip", "--yes", "green", "--at", "+30s", "--hold", "100ms"];
+    let child = pair.started(&later);
+    stop(&child, Signal::KILL);
+    let _ = child.wait_with_output();
+    let status = pair.run(&["status"]);
+    assert_eq!(status.code, Some(0), "{status}");
+    let says = "green is staged on 2 of 2 Envoys, activates in ";
+    assert!(status.stdout.contains(says), "{status}");
+    assert!(
+        status.stdout.contains("the command that staged it is gone"),
+        "{status}"
+    );
+    let ran = pair.run(&["flip", "--cancel"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!pair.is_staged());
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+
+    let child = pair.started(&["flip", "--yes", "green", "--at", "+8s", "--hold", "100ms"]);
+    stop(&child, Signal::KILL);
+    let _ = child.wait_with_output();
+    let ran = pair.run(&["flip", "--resume", "-o", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(json(&ran)["outcome"], "activated");
+    assert_eq!(pair.colors(), ["green", "green"]);
+    // It goes on by itself, too.
+    let child = pair.started(&["rollback", "--at", "+3s", "--hold", "100ms"]);
+    stop(&child, Signal::KILL);
+    let _ = child.wait_with_output();
+    let waited = pair.run(&["wait"]);
+    assert_eq!(waited.code, Some(0), "{waited}");
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+}

@@ -1,0 +1,143 @@
+//! Writing a switch again, or its cancel: over what was staged, and over nothing else.
+
+use super::FlipError;
+use crate::{
+    Document, Entry, FileTarget, Locked, State, Target, TargetError,
+    flip::write::{self, How, Put},
+    service_of,
+};
+use cutover_core::{Generation, Switch};
+use cutover_kube::ApplyError;
+use std::time::{Duration, Instant};
+
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long another process may hold the lock before a write over a staged switch is given up.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The pause before a write is tried again that could not be made.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What writes.
+pub(super) struct Pen {
+    pub(super) target: Target,
+    pub(super) how: How,
+    pub(super) reason: Option<String>,
+}
+
+/// Why a write over a staged switch was not made.
+pub(super) enum Hindrance {
+    /// Somebody else wrote over it.
+    Overtaken(State),
+    /// It cannot be written.
+    Failed(FlipError),
+}
+
+impl<E: Into<FlipError>> From<E> for Hindrance {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Pen {
+    /// Writes these switches where the configuration still has that generation of each service. It is tried
+    /// again until then, and at least once.
+    pub(super) async fn over(
+        &self,
+        staged: Generation,
+        changes: &[(String, Switch)],
+        begun: &[Entry],
+        until: Instant,
+    ) -> Result<Put, Hindrance> {
+        loop {
+            let failed = match self.once(staged, changes, begun).await {
+                Err(Hindrance::Failed(failed)) => failed,
+                other => return other,
+            };
+            let may_pass = matches!(
+                failed,
+                FlipError::Target(
+                    TargetError::Locked { .. }
+                        | TargetError::Io { .. }
+                        | TargetError::Find(_)
+                        | TargetError::Apply(
+                            ApplyError::Outdated(_)
+                                | ApplyError::Unanswered(_)
+                                | ApplyError::Cluster(_)
+                        )
+                )
+            );
+            if !may_pass || Instant::now() >= until {
+                return Err(Hindrance::Failed(failed));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn once(
+        &self,
+        staged: Generation,
+        changes: &[(String, Switch)],
+        begun: &[Entry],
+    ) -> Result<Put, Hindrance> {
+        match &self.target {
+            Target::File(file) => {
+                let lock = lock(file, LOCK_PATIENCE).await?;
+                let changed = rewritten(&lock.read()?, staged, changes)?;
+                let (begun, bytes) = (begun.to_vec(), changed.to_bytes());
+                Ok(write::to_file(file, lock, false, begun, bytes).await?)
+            }
+            Target::Kube(kube) => {
+                let changed = rewritten(&kube.read().await?, staged, changes)?;
+                let how = How {
+                    gated: false,
+                    takes_fields: self.how.takes_fields,
+                };
+                Ok(write::to_plugin(kube, how, begun, &changed).await?)
+            }
+        }
+    }
+}
+
+/// A document with other switches, where it has that generation of each of them; or has them already,
+/// because a write without an answer was made all the same.
+fn rewritten(
+    document: &Document,
+    staged: Generation,
+    changes: &[(String, Switch)],
+) -> Result<Document, Hindrance> {
+    let plan = document.plan()?;
+    for (name, switch) in changes {
+        let found = service_of(&plan, Some(name))?.switch();
+        if found.generation != Some(staged) && found.generation != switch.generation {
+            return Err(Hindrance::Overtaken(found.into()));
+        }
+    }
+    Ok(with(document, changes)?)
+}
+
+/// The same document with other switches, checked.
+pub(super) fn with(
+    document: &Document,
+    changes: &[(String, Switch)],
+) -> Result<Document, FlipError> {
+    let mut changed = document.clone();
+    for (service, switch) in changes {
+        changed = changed.with_switch(service, switch);
+    }
+    changed.plan()?;
+    Ok(changed)
+}
+
+/// The lock of a file, waited for.
+pub(super) async fn lock(target: &FileTarget, patience: Duration) -> Result<Locked, TargetError> {
+    let until = Instant::now() + patience;
+    loop {
+        match target.lock() {
+            Err(TargetError::Locked { .. }) if Instant::now() < until => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
