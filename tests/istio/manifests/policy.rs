@@ -274,10 +274,23 @@ fn a_generation_is_used_once() {
             words,
         );
         stage.refuses(writer, &shop(json!({ "previous": null })), words);
+        for field in ["activate_at", "hold"] {
+            stage.refuses(writer, &shop(json!({ field: 20 })), words);
+        }
     }
+    // A flip may say an instant, and the next one none.
+    let staged = json!({
+        "active": "green", "generation": 8, "activate_at": 1_795_294_800_000_u64, "hold": 20,
+        "previous": { "generation": 7, "active": "blue" },
+    });
+    stage.allows(ALICE, &shop(staged));
     stage.allows(
         ALICE,
-        &shop(json!({ "active": "green", "generation": 8, "previous": null })),
+        &shop(json!({ "active": "blue", "generation": 9, "activate_at": null, "hold": null })),
+    );
+    stage.allows(
+        ALICE,
+        &shop(json!({ "active": "green", "generation": 10, "previous": null })),
     );
 }
 
