@@ -1,6 +1,6 @@
 //! The register: the newest generation wins, in whatever order the pushes arrive.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helper")]
 
 use cutover_core::{
     Activation, Clock, Color, Generation, Merge, Ordered, Previous, Register, merge,
@@ -39,8 +39,8 @@ fn push(pushes: &[(u64, Color)]) -> (Vec<&'static str>, Option<Register>) {
     let mut stored: Option<Register> = None;
     let mut said = Vec::new();
     for &(number, active) in pushes {
-        let pushed = switch(number, active);
-        said.push(match merge(stored.as_ref(), &pushed, &Unread) {
+        let switch = switch(number, active);
+        said.push(match merge(stored.as_ref(), &switch, &Unread) {
             Merge::Write { register, late } => {
                 assert!(!late && register.staged.is_none());
                 stored = Register::decode(&register.encode());
