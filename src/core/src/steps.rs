@@ -39,7 +39,9 @@ pub(crate) fn look(
             let value = encode(staged, offset);
             if proxy.set_shared(&key, &value, number.unwrap_or(0)) == Set::Done {
                 proxy.count(metric(plugin, service.name(), "clock_steps"));
-                let by = offset.saturating_sub(last.unwrap_or(offset)) / STEP;
+                let by = offset.saturating_sub(last.unwrap_or(offset));
+                // Rounded: the two clocks are not read at the very same moment.
+                let by = by.saturating_add(by.signum() * STEP / 2) / STEP;
                 let line = format!(
                     "cutover: service {}: the wall clock was set by {by} ms, which moves nothing",
                     service.name()
