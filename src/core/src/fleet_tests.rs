@@ -34,6 +34,10 @@ fn clock(offset_ms: i64, error: u64) -> Clock {
 }
 
 /// Has generation 1, and 7 staged; its clock is good.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a view that is there, as the protocol takes it"
+)]
 fn staged() -> Option<View> {
     Some(View {
         generation: Generation::new(1).ok(),
@@ -47,6 +51,10 @@ fn with_clock(clock: Option<Clock>) -> Option<View> {
     staged().map(|view| View { clock, ..view })
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a view that is there, as the protocol takes it"
+)]
 fn shows(number: u64) -> Option<View> {
     Some(View {
         generation: Generation::new(number).ok(),

@@ -68,6 +68,10 @@ interrupted";
 /// Switch all traffic to a color, and wait until every Envoy shows it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option that is said or not"
+)]
 pub(crate) struct Forth {
     #[command(flatten)]
     to: args::ToOrStaged,

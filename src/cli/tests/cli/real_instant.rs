@@ -86,7 +86,11 @@ impl Pair {
 
     fn stat(&self, envoy: usize, name: &str) -> u64 {
         let name = format!("wasmcustom.cutover.plugin.cutover.service.default.{name}");
-        let stats = get(self.admins[envoy], &format!("/stats?filter={name}"), "");
+        let stats = get(
+            *self.admins.get(envoy).unwrap(),
+            &format!("/stats?filter={name}"),
+            "",
+        );
         let value = stats.lines().find_map(|line| line.strip_prefix(&name));
         let value = value.and_then(|rest| rest.strip_prefix(": "));
         value.map_or(0, |value| value.trim().parse().unwrap())

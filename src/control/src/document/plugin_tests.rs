@@ -64,10 +64,10 @@ fn a_switch_with_an_instant_is_sent_with_what_rules_until_then_and_a_later_one_w
         previous: Some(previous),
         activation: Activation::new(1_795_294_800_000, 20),
     };
-    let changed = before
+    let switched = before
         .with_switch("shop", &switch)
         .with_switch("api", &switch);
-    let (plugin, changes) = changed.changes().unwrap();
+    let (plugin, changes) = switched.changes().unwrap();
     let fields = json!({
         "active": "green", "generation": 9, "activate_at": 1_795_294_800_000_u64, "hold": 20,
         "previous": { "active": "blue", "generation": 1 },
@@ -76,7 +76,7 @@ fn a_switch_with_an_instant_is_sent_with_what_rules_until_then_and_a_later_one_w
         assert_eq!(change.service.as_deref(), Some(service));
         assert_eq!(Value::from(change.switch.clone()), fields);
     }
-    let plan = changed.plan().unwrap();
+    let plan = switched.plan().unwrap();
     assert_eq!(*plan.service("api").unwrap().switch(), switch);
     // The manifest, as Git or another reader has it, is the same.
     let manifest = plugin.manifest_with(changes);

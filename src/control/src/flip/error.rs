@@ -112,7 +112,7 @@ pub enum FlipError {
         /// The instant, in Unix milliseconds.
         at: u64,
         /// Why not.
-        reason: Box<FlipError>,
+        reason: Box<Self>,
     },
     /// An Envoy cannot be asked. Nothing was written.
     #[error("{}", joined(.0))]

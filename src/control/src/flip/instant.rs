@@ -241,13 +241,13 @@ impl Prepared {
             },
             reason: request.reason.clone(),
         };
-        let changed = pen::with(&document, &changes)?;
+        let switched = pen::with(&document, &changes)?;
         let put = match (target, lock) {
             (Target::File(file), Some(lock)) => {
-                let bytes = changed.to_bytes();
+                let bytes = switched.to_bytes();
                 write::to_file(file, lock, pen.how.gated, begun.clone(), bytes).await?
             }
-            (Target::Kube(kube), _) => write::to_plugin(kube, pen.how, &begun, &changed).await?,
+            (Target::Kube(kube), _) => write::to_plugin(kube, pen.how, &begun, &switched).await?,
             (Target::File(file), None) => {
                 return Err(TargetError::Missing(file.path().to_owned()).into());
             }

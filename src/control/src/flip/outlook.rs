@@ -114,10 +114,9 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
     let all = document.plan()?;
     let services: Vec<&Service> = match request.services.as_slice() {
         [] => all.services().iter().map(AsRef::as_ref).collect(),
-        names => {
-            let named = names.iter();
-            named
-                .map(|name| crate::service_of(&all, Some(name)))
+        some => {
+            let some = some.iter();
+            some.map(|name| crate::service_of(&all, Some(name)))
                 .collect::<Result<_, _>>()?
         }
     };

@@ -11,6 +11,7 @@ use cutover_control::{
 };
 use cutover_core::Color;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use tokio::task::JoinHandle;
 
 /// Stages a switch and sees it through.
@@ -83,12 +84,12 @@ fn came_of(
                 told.at, told.hold, told.generation
             );
             if !late.is_empty() {
-                text += &format!("; late: {late}");
+                let _ = write!(text, "; late: {late}");
             }
             if !scheduled.unseen.is_empty() {
-                text += &format!("; not seen in time: {}", names(&scheduled.unseen));
+                let _ = write!(text, "; not seen in time: {}", names(&scheduled.unseen));
             }
-            text += &format!("\n\n{}", clocks(&scheduled.clocks));
+            let _ = write!(text, "\n\n{}", clocks(&scheduled.clocks));
             let next = format!(
                 "`cutover status` shows the Envoys; `cutover rollback` goes back to {other}"
             );

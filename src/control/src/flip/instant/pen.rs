@@ -83,17 +83,17 @@ impl Pen {
         match &self.target {
             Target::File(file) => {
                 let lock = lock(file, LOCK_PATIENCE).await?;
-                let changed = rewritten(&lock.read()?, staged, changes)?;
-                let (begun, bytes) = (begun.to_vec(), changed.to_bytes());
+                let document = rewritten(&lock.read()?, staged, changes)?;
+                let (begun, bytes) = (begun.to_vec(), document.to_bytes());
                 Ok(write::to_file(file, lock, false, begun, bytes).await?)
             }
             Target::Kube(kube) => {
-                let changed = rewritten(&kube.read().await?, staged, changes)?;
+                let document = rewritten(&kube.read().await?, staged, changes)?;
                 let how = How {
                     gated: false,
                     takes_fields: self.how.takes_fields,
                 };
-                Ok(write::to_plugin(kube, how, begun, &changed).await?)
+                Ok(write::to_plugin(kube, how, begun, &document).await?)
             }
         }
     }
@@ -121,12 +121,12 @@ pub(super) fn with(
     document: &Document,
     changes: &[(String, Switch)],
 ) -> Result<Document, FlipError> {
-    let mut changed = document.clone();
+    let mut switched = document.clone();
     for (service, switch) in changes {
-        changed = changed.with_switch(service, switch);
+        switched = switched.with_switch(service, switch);
     }
-    changed.plan()?;
-    Ok(changed)
+    switched.plan()?;
+    Ok(switched)
 }
 
 /// The lock of a file, waited for.

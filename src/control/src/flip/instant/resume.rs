@@ -97,18 +97,17 @@ pub async fn resume(target: &Target, request: &ResumeRequest) -> Result<Schedule
                 && entry.service == *service
                 && entry.to.generation == Some(generation)
         });
-        begun.push(match noted {
-            Some(noted) => noted.clone(),
-            None => {
-                let mut fresh =
-                    Entry::begun("flip", service, (&ruled(switch)).into(), switch.into());
-                fresh.due_at(due);
-                if let Err(error) = target.note(&fresh).await {
-                    warnings.push(error.to_string());
-                }
-                fresh
-            }
-        });
+        if let Some(noted) = noted {
+            begun.push(noted.clone());
+            continue;
+        }
+        let before = ruled(switch);
+        let mut fresh = Entry::begun("flip", service, (&before).into(), switch.into());
+        fresh.due_at(due);
+        if let Err(error) = target.note(&fresh).await {
+            warnings.push(error.to_string());
+        }
+        begun.push(fresh);
     }
     let now = Instant::now();
     let written = staged.changes.iter().map(|(service, switch)| Written {
