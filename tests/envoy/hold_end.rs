@@ -173,7 +173,7 @@ async fn gauges_are_set_again_in_a_new_vm_though_its_push_is_ignored() {
     let stage = Stage::with(switch("blue", 10)).await;
     stage.push(switch("green", 20)).await;
     stage.rules(20).await;
-    // Another environment is another VM, and Envoy forgets what the old one has shown.
+    // Another configuration of the VM is another VM, and Envoy forgets what the old one has shown.
     let vms = async |what: &str| {
         let name = format!("wasm.envoy.wasm.runtime.v8.{what}");
         stage.number(&name).await
@@ -181,8 +181,9 @@ async fn gauges_are_set_again_in_a_new_vm_though_its_push_is_ignored() {
     let (active, created) = (vms("active").await, vms("created").await);
     let file = stage.file(switch("blue", 10));
     let mut file: serde_json::Value = serde_json::from_str(&file).unwrap();
-    file["resources"][0]["typed_config"]["config"]["vm_config"]["environment_variables"] =
-        json!({ "key_values": { "OTHER": "1" } });
+    file["resources"][0]["typed_config"]["config"]["vm_config"]["configuration"] = json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue", "value": "another",
+    });
     stage.lay(file.to_string().as_bytes()).await;
     stage
         .until("new VMs are there and the old ones gone", async || {
