@@ -566,8 +566,13 @@ fn report(flipped: &Flipped, target: &Target) -> Report {
         ),
         (true, true) => (
             format!(
-                "written, not confirmed: {service} is {active} in {}, generation {generation}; no Envoy was asked",
-                target.noun()
+                "written, not confirmed: {service} is {active} in {}, generation {generation}; {}",
+                target.noun(),
+                if written.gone.is_empty() {
+                    "no Envoy was asked"
+                } else {
+                    "every Envoy went away before it showed it"
+                }
             ),
             match target {
                 Target::File(_) => format!(
@@ -598,9 +603,58 @@ fn report(flipped: &Flipped, target: &Target) -> Report {
         "milliseconds": if *pushed { milliseconds } else { None },
         "warnings": written.warnings,
     });
-    Report::good(text, with_gone(json, &written.gone)).next(next)
+    let mut report = Report::good(text, with_gone(json, &written.gone)).next(next);
+    if *pushed && shown.is_empty() && !written.gone.is_empty() {
+        // Done is what an Envoy shows, and none of them was left to.
+        report.exit = Exit::Environment;
+    }
+    report
 }
 
 pub(super) fn state(active: Color, generation: Option<Generation>) -> serde_json::Value {
     json!({ "active": active, "generation": generation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_control::{FileTarget, Proxy, Written};
+    use cutover_core::Switch;
+    use std::{net::SocketAddr, time::Instant};
+
+    #[test]
+    fn what_nobody_was_left_to_show_is_not_done() {
+        let target = Target::File(FileTarget::new("cutover.json"));
+        let now = Instant::now();
+        let mut flipped = Flipped {
+            written: Written {
+                service: "shop".to_owned(),
+                before: Switch {
+                    generation: None,
+                    active: Color::Blue,
+                    previous: None,
+                    activation: None,
+                },
+                generation: 2,
+                active: Color::Green,
+                invoked: now,
+                written: now,
+                warnings: vec![],
+                gone: vec![],
+            },
+            pushed: true,
+            shown: vec![],
+        };
+        // --no-wait asks nobody.
+        assert_eq!(report(&flipped, &target).exit, Exit::Good);
+        let address = SocketAddr::from(([127, 0, 0, 1], 9901));
+        flipped.written.gone = vec![Proxy::from(address)];
+        let report = report(&flipped, &target);
+        assert_eq!(report.exit, Exit::Environment);
+        assert!(
+            report.text.contains("every Envoy went away"),
+            "{}",
+            report.text
+        );
+    }
 }

@@ -92,6 +92,12 @@ fn judge(landing: &Landing, target: &Target) -> Result<Report, Failure> {
     });
     let details = with_gone(details, &landing.gone);
     let envoys = if all == 1 { "Envoy" } else { "Envoys" };
+    if landing.missing.is_empty() && landing.shown.is_empty() {
+        let message = format!("{what} was shown by nobody: every Envoy went away before it could");
+        return Err(Failure::environment(message)
+            .hint("`cutover wait` asks those that come; `cutover status` shows whether any do")
+            .details(details));
+    }
     if landing.missing.is_empty() {
         let text = format!("landed: {all} {envoys} show {what}");
         let text = if all == 1 {
@@ -157,5 +163,30 @@ impl From<WaitError> for Failure {
             WaitError::NoGeneration(_) => Self::usage(message)
                 .hint("`cutover flip COLOR` gives it one; --generation N waits for another"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_control::{FileTarget, Proxy};
+    use std::net::SocketAddr;
+
+    #[test]
+    fn nothing_has_landed_where_nobody_is_left_to_show_it() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9901));
+        let landing = Landing {
+            service: "shop".to_owned(),
+            generation: 7,
+            active: None,
+            shown: vec![],
+            missing: vec![],
+            gone: vec![Proxy::from(address)],
+            interrupted: false,
+            took: Duration::ZERO,
+        };
+        let target = Target::File(FileTarget::new("cutover.json"));
+        let failure = judge(&landing, &target).unwrap_err();
+        assert_eq!(failure.kind, Exit::Environment);
     }
 }

@@ -155,6 +155,11 @@ impl KubeTarget {
                 "SwitchNotConfirmed",
                 format!("{service} to {to}: {on}; missing: {lacks}"),
             ),
+            Kind::Written if !ended.gone.is_empty() => (
+                EventKind::Warning,
+                "SwitchNotConfirmed",
+                format!("{service} to {to}: every proxy went away before it showed it"),
+            ),
             Kind::Begun | Kind::Written | Kind::Failed => (
                 EventKind::Warning,
                 "SwitchNotConfirmed",
