@@ -1,6 +1,6 @@
 //! Plain tables: columns as wide as their widest cell is seen.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 use unicode_width::UnicodeWidthStr as _;
 
 /// Lines up rows; the first is the head.
@@ -8,13 +8,15 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.width()).max().unwrap_or_default()
+        let cells = cells.map(|cell| on_one_line(cell).width());
+        cells.max().unwrap_or_default()
     };
     let widths: Vec<_> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
+            let cell = on_one_line(cell);
             let gap = width.saturating_sub(cell.width()) + 2;
             let _ = write!(line, "{cell}{:gap$}", "");
         }
@@ -22,6 +24,20 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Without what would end the line or tell the terminal to do something: a cell may hold what another
+/// user has written, such as the reason of a switch.
+fn on_one_line(cell: &str) -> Cow<'_, str> {
+    if !cell.contains(char::is_control) {
+        return cell.into();
+    }
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    cell.chars().map(shown).collect()
 }
 
 /// The same within so many columns of a terminal: what is least is left out first, by its head, and
@@ -105,5 +121,13 @@ mod tests {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         let rows = [row(["A", "B"]), row(["日本", "1"]), row(["xyz", "2"])];
         assert_eq!(table(&rows), "A     B\n日本  1\nxyz   2\n");
+    }
+
+    #[test]
+    fn a_cell_stays_on_its_line_and_tells_the_terminal_nothing() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["A", "B"]), row(["two\nlines", "\u{1b}[31mred"])];
+        let shown = table(&rows);
+        assert_eq!(shown, "A          B\ntwo lines  \u{fffd}[31mred\n");
     }
 }

@@ -94,21 +94,28 @@ fn row(chapter: &Chapter) -> Vec<String> {
         begun.from.active.to_string(),
         begun.to.active.to_string(),
         number(begun.to.generation),
-        outcome(&chapter.fate),
+        outcome(chapter),
         begun.reason.clone().unwrap_or_default(),
     ]
 }
 
-fn outcome(fate: &Fate) -> String {
-    let end = match fate {
+fn outcome(chapter: &Chapter) -> String {
+    let end = match &chapter.fate {
         Fate::UnderWay => return "under way".to_owned(),
         Fate::Unknown { written } => {
+            let by = &chapter.begun.by;
+            // Whether a process of another machine still runs cannot be seen from here.
+            let why = if by.is_of_this_machine() {
+                "the process died".to_owned()
+            } else {
+                format!("{} has noted no end", by.host)
+            };
             let file = match written {
                 Some(true) => "the file has that generation",
                 Some(false) => "the file has not that generation",
                 None => "nothing tells whether it was written",
             };
-            return format!("unknown: the process died; {file}");
+            return format!("unknown: {why}; {file}");
         }
         Fate::Noted(end) => end,
     };
@@ -124,6 +131,9 @@ fn outcome(fate: &Fate) -> String {
         Kind::Done => {
             let took = end.milliseconds.unwrap_or_default();
             format!("done on {all} of {all} in {took} ms")
+        }
+        Kind::Written if !end.gone.is_empty() => {
+            "written; every Envoy went away before it showed it".to_owned()
         }
         Kind::Written => "written, no Envoy was asked".to_owned(),
         Kind::Missing => some,

@@ -7,6 +7,7 @@ use crate::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::{
+    fs,
     process::Child,
     sync::{
         Arc,
@@ -156,6 +157,17 @@ fn a_command_that_was_killed_is_unknown_to_history_and_stands_in_nobody_s_way() 
     [WRITTEN]  [USER]@[HOST] flip  default  blue  green  [GENERATION]  unknown: the process died; the file has that generation
     next: `cutover status` shows what is true now
     ");
+    // Of another machine nobody here can say that it died.
+    let journal = stage.path("cutover.json.journal");
+    let noted = fs::read_to_string(&journal).unwrap();
+    let (before, host) = noted.split_once(r#""host":""#).unwrap();
+    let (_, after) = host.split_once('"').unwrap();
+    let elsewhere = format!(r#"{before}"host":"elsewhere"{after}"#);
+    fs::write(&journal, elsewhere).unwrap();
+    let told = stage.flip(&["history"], &[]);
+    let unknown = "unknown: elsewhere has noted no end; the file has that generation";
+    assert!(told.stdout.contains(unknown), "{told}");
+    fs::write(&journal, noted).unwrap();
     let follows = Server::following(&stage.path("cutover.json"));
     let ran = stage.flip(&["flip", "--yes", "blue"], &[&follows]);
     assert_eq!(ran.code, Some(0), "{ran}");

@@ -40,6 +40,11 @@ impl Author {
         }
     }
 
+    /// True when this process runs on the same machine.
+    pub fn is_of_this_machine(&self) -> bool {
+        self.host == Self::this_process().host
+    }
+
     /// True when this was another process, on this machine, that still runs and ran `then` already:
     /// a pid may have been given to another program since, or to another run of the same.
     pub fn is_alive_elsewhere(&self, then: SystemTime) -> bool {
