@@ -340,6 +340,43 @@ func TestWhatAKilledStartLeftIsEnded(t *testing.T) {
 	}
 }
 
+func TestABedWhoseDescriptionIsBrokenIsEnded(t *testing.T) {
+	dir := folder(t)
+	command, _ := begin(t, dir)
+	command.Process.Kill()
+	command.Wait()
+	if left := running(dir); len(left) < 2 {
+		t.Errorf("nothing was left behind that could be ended: %v", left)
+	}
+	if err := os.WriteFile(dir+"/bed.json", []byte("{broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if down := script(t, nil, "istio-down", "--dir", dir); down.code != 0 || !strings.Contains(down.err, "cannot be read") {
+		t.Errorf("istio-down exits with %d: %s", down.code, down.err)
+	}
+	if now := running(dir); len(now) > 0 {
+		t.Errorf("left behind: %v", now)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("%s is still there", dir)
+	}
+}
+
+func TestTheLockOfSomebodyElseIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"lock", "letter.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if down := script(t, nil, "istio-down", "--dir", dir); down.code != 0 || !strings.Contains(down.err, "there is no bed") {
+		t.Errorf("istio-down exits with %d: %s", down.code, down.err)
+	}
+	if _, err := os.Stat(dir + "/lock"); err != nil {
+		t.Error("the lock is gone")
+	}
+}
+
 func TestWhatIsNoBedIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/letter.txt", []byte("dear"), 0o600); err != nil {

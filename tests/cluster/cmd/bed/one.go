@@ -87,6 +87,9 @@ func toEnd(kind string, arguments []string) (*Bed, string, error) {
 	}
 	interruptStarter(*dir)
 	bed, err := open(*dir)
+	if err != nil {
+		bed, err = openUnread(kind, *dir, err)
+	}
 	if err == nil && bed != nil && bed.Kind != kind {
 		err = fail(badUse, "%s has a bed of another kind", *dir)
 	}

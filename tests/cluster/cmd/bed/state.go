@@ -115,15 +115,8 @@ func create(kind, dir string) (*Bed, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		if name := entry.Name(); name != "lock" && name != "bed.json.new" {
-			lock.Close()
-			return nil, fail(badUse, "%s has files in it that are not a bed's; name an empty folder with --dir", dir)
-		}
+	if err := foreign(dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	starter := identityOf(os.Getpid())
 	bed := &Bed{Kind: kind, Starter: &starter, Boot: bootID(), Users: map[string]string{}, Processes: map[string]*Process{}, dir: dir, lock: lock}
@@ -136,6 +129,20 @@ func create(kind, dir string) (*Bed, error) {
 		}
 	}
 	return bed, nil
+}
+
+// foreign is an error where a folder has more in it than a bed has that was just begun.
+func foreign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != "lock" && name != "bed.json.new" {
+			return fail(badUse, "%s has files in it that are not a bed's; name an empty folder with --dir", dir)
+		}
+	}
+	return nil
 }
 
 // open reads a bed and locks it; none when there is none.
@@ -152,16 +159,36 @@ func open(dir string) (*Bed, error) {
 	}
 	bed, err := read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A crash came between the lock and the first line: nothing was started.
-		os.Remove(lock.Name())
-		os.Remove(dir)
+		// A crash came between the lock and the first line: nothing was started. Where more is there, the lock is somebody else's.
+		if foreign(dir) == nil {
+			os.Remove(filepath.Join(dir, "bed.json.new"))
+			os.Remove(lock.Name())
+			os.Remove(dir)
+		}
 		return nil, lock.Close()
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
 	bed.lock = lock
 	return bed, nil
+}
+
+// openUnread opens, to be ended, a bed whose bed.json is no use any more: what it started carries its mark. Of what is not surely a bed
+// the reason remains.
+func openUnread(kind, dir string, reason error) (*Bed, error) {
+	if _, err := os.Stat(filepath.Join(dir, "bin", "bed")); err != nil {
+		return nil, reason
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, reason
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, errors.Join(reason, lock.Close())
+	}
+	say("%v; ending what bears the mark of this bed", reason)
+	return &Bed{Kind: kind, dir: dir, lock: lock}, nil
 }
 
 // read reads a bed without locking it.
