@@ -478,6 +478,13 @@ fn a_folder_that_is_something_else_is_left_alone() {
         "{said:?}"
     );
     assert_eq!(files(folder.path()).len(), 1);
+    // Nor is a file taken for a folder, and one sentence says so.
+    let below = folder.path().join("precious/oci");
+    let said = package(&cutover_tests::root(), &below, &arguments, &[]);
+    assert!(!said.status.success());
+    let said = text(&said.stderr);
+    assert!(said.ends_with("cannot be written: File exists\n"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
     // One of its own is replaced.
     let (_keep, to) = packaged();
     assert!(
