@@ -43,7 +43,7 @@ fn a_generation_that_every_envoy_shows_has_landed() {
 fn an_envoy_that_does_not_show_it_is_named_with_what_it_shows() {
     let (stage, envoy) = stage();
     let behind = Server::stuck(6, 2);
-    assert_run!(stage.flip(&["wait", "--deadline", "50ms"], &[&envoy, &behind]), @r#"
+    assert_run!(stage.flip(&["wait", "--deadline", "500ms"], &[&envoy, &behind]), @r#"
     exit code: 1
     --- stderr
     error: generation 7 (blue) of default landed on 1 of 2 Envoys; missing: [ENVOY-2] shows generation 6 (green)
@@ -51,7 +51,7 @@ fn an_envoy_that_does_not_show_it_is_named_with_what_it_shows() {
     "#);
     // A color that the file does not give to this generation is no landing.
     let conflict = Server::stuck(7, 2);
-    let ran = stage.flip(&["wait", "--deadline", "50ms"], &[&conflict]);
+    let ran = stage.flip(&["wait", "--deadline", "500ms"], &[&conflict]);
     assert_eq!(ran.code, Some(1), "{ran}");
 }
 
