@@ -7,8 +7,10 @@ use crate::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
+    ffi::OsString,
     fs,
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -28,6 +30,11 @@ struct Pair {
 
 impl Pair {
     fn start(folder: &str) -> Self {
+        Self::with_clock(folder, 0)
+    }
+
+    /// The second Envoy's wall clock is ahead by so many milliseconds.
+    fn with_clock(folder: &str, ahead: i64) -> Self {
         let first = Proxied::start(&[], |_| {});
         let (from, to) = (first.stage.path("envoy"), first.stage.path(folder));
         if from != to {
@@ -41,6 +48,7 @@ impl Pair {
             .args(["--admin-address-path", "second-admin"])
             .args(["--concurrency", "2", "-l", "off"])
             .env_clear()
+            .envs(wrong_clock(&to, ahead))
             .current_dir(&to)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -116,6 +124,22 @@ impl Drop for Pair {
         let _ = self.second.kill();
         let _ = self.second.wait();
     }
+}
+
+/// What gives a process a wall clock that is wrong (tests/clock/clock.c).
+fn wrong_clock(folder: &Path, ahead: i64) -> Vec<(&'static str, OsString)> {
+    if ahead == 0 {
+        return vec![];
+    }
+    let mut script = Command::new(cutover_tests::root().join("scripts/get-clock"));
+    let library = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let file = folder.join("clock");
+    let numbers = [ahead * 1_000_000, 0, 0].map(i64::to_ne_bytes).concat();
+    fs::write(&file, numbers).unwrap();
+    vec![
+        ("LD_PRELOAD", library.trim().into()),
+        ("CUTOVER_CLOCK", file.into()),
+    ]
 }
 
 fn color(listener: SocketAddr) -> String {
@@ -288,4 +312,27 @@ fn a_killed_command_is_seen_through_or_taken_back() {
     let waited = pair.run(&["wait"]);
     assert_eq!(waited.code, Some(0), "{waited}");
     assert_eq!(pair.colors(), ["blue", "blue"]);
+}
+
+#[test]
+fn a_hold_that_is_too_short_for_an_envoy_s_clock_is_refused_and_one_that_follows_it_is_not() {
+    let pair = Pair::with_clock("envoy", -400);
+    let ran = pair.run(&[&FLIP[..], &["-o", "json"]].concat());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let says = format!("the clock of {} is off by -", pair.admins[1]);
+    assert!(ran.stderr.contains(&says), "{ran}");
+    assert!(ran.stderr.contains("more than the hold of 100 ms"), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["outcome"], "cancelled", "{ran}");
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+    let ran = pair.run(&["flip", "--yes", "green", "--at", "+8s", "-o", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let flip = json(&ran);
+    assert!(flip["hold"].as_u64() >= Some(800), "{ran}");
+    let off = |envoy: usize| flip["clocks"][envoy]["offset_ms"].as_f64().unwrap().abs();
+    assert!(
+        off(0).max(off(1)) > 390.0 && off(0).min(off(1)) < 50.0,
+        "{ran}"
+    );
+    assert_eq!(pair.colors(), ["green", "green"]);
 }
