@@ -20,6 +20,7 @@ mod hosts;
 mod module;
 mod overrides;
 mod shown;
+mod simulated;
 mod stage;
 mod staged;
 mod streams;

@@ -11,6 +11,7 @@ mod man;
 mod plan;
 mod preview;
 mod rendered;
+mod sim;
 mod status;
 mod up;
 mod verify;
@@ -54,6 +55,8 @@ pub(crate) enum Verb {
     Verify(verify::Verify),
     /// Judge a history or a certificate again, offline
     Check(check::Check),
+    /// Flip a fleet of thousands in virtual time: plain, at one instant, and held
+    Sim(Box<sim::Sim>),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Print the manual page, or write those of all verbs into a folder
@@ -76,6 +79,7 @@ pub(crate) fn run(verb: Verb, events: &Events) -> Result<Report, Failure> {
         Verb::Preview(preview) => wait_for(preview::run(&preview)),
         Verb::Verify(verify) => wait_for(verify.run(events)),
         Verb::Check(check) => check.run(),
+        Verb::Sim(sim) => sim.run(events),
         Verb::Completions(completions) => Ok(completions.run()),
         Verb::Man(manual) => manual.run(),
     }

@@ -27,6 +27,7 @@ mod real_fleet;
 mod real_gates;
 mod real_instant;
 mod reference;
+mod sim;
 mod status;
 mod stopped;
 mod support;
