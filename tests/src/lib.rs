@@ -106,6 +106,25 @@ pub fn envoy() -> PathBuf {
     path
 }
 
+/// The library that makes the clock of one process wrong, built by `scripts/get-clock`.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[expect(clippy::panic, reason = "only tests call it")]
+pub fn clock_library() -> PathBuf {
+    let script = root().join("scripts/get-clock");
+    let output = Command::new(script)
+        .env("CARGO_TARGET_DIR", target())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+        }
+        failed => panic!("scripts/get-clock: {failed:?}"),
+    }
+}
+
 fn made(name: &str) -> PathBuf {
     let path = target().join(name);
     assert!(

@@ -3,6 +3,7 @@
 pub(crate) mod launcher;
 mod threads;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
@@ -62,6 +63,7 @@ pub struct Envoy {
     binary: PathBuf,
     folder: PathBuf,
     workers: u32,
+    environment: Vec<(OsString, OsString)>,
     child: Child,
     admin: Admin,
     listeners: Vec<SocketAddr>,
@@ -86,6 +88,21 @@ impl Envoy {
         bootstrap: Bootstrap,
         edit: impl FnOnce(String) -> String,
     ) -> Result<Self, EnvoyError> {
+        Self::start_with(&[], binary, folder, workers, bootstrap, edit).await
+    }
+
+    /// The same with an environment, which is empty else.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_with(
+        environment: &[(OsString, OsString)],
+        binary: &Path,
+        folder: &Path,
+        workers: u32,
+        bootstrap: Bootstrap,
+        edit: impl FnOnce(String) -> String,
+    ) -> Result<Self, EnvoyError> {
         let mut ports = Vec::new();
         let mut listeners = Vec::new();
         for _ in 0..bootstrap.listeners.len().max(1) {
@@ -104,11 +121,12 @@ impl Envoy {
         // Envoy runs in another folder than the one that a relative path is relative to.
         let binary = binary.canonicalize();
         let binary = binary.map_err(io_error("cannot find Envoy"))?;
-        let child = launch(&binary, folder, workers)?;
+        let child = launch(&binary, folder, workers, environment)?;
         let mut envoy = Self {
             binary,
             folder: folder.to_owned(),
             workers,
+            environment: environment.to_owned(),
             child,
             // Replaced as soon as Envoy says where its admin interface is.
             admin: Admin::new(bootstrap.admin),
@@ -125,7 +143,7 @@ impl Envoy {
     /// As [`Envoy::start`].
     pub async fn restart(&mut self) -> Result<(), EnvoyError> {
         self.kill().map_err(io_error("cannot kill Envoy"))?;
-        self.child = launch(&self.binary, &self.folder, self.workers)?;
+        self.child = launch(&self.binary, &self.folder, self.workers, &self.environment)?;
         self.until_ready().await
     }
 
@@ -252,7 +270,12 @@ const ADMIN_ADDRESS: &str = "admin-address.txt";
 const BASE_ID: &str = "base-id.txt";
 const LOG: &str = "envoy.log";
 
-fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyError> {
+fn launch(
+    binary: &Path,
+    folder: &Path,
+    workers: u32,
+    environment: &[(OsString, OsString)],
+) -> Result<Child, EnvoyError> {
     // What a killed predecessor left would be taken for the new one's word.
     for old in [ADMIN_ADDRESS, BASE_ID] {
         match std::fs::remove_file(folder.join(old)) {
@@ -292,6 +315,7 @@ fn launch(binary: &Path, folder: &Path, workers: u32) -> Result<Child, EnvoyErro
         // Ctrl-C in a terminal is for this process, which ends its children in order.
         .process_group(0)
         .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(log_again);

@@ -7,6 +7,7 @@
 //! here.
 //!
 //! [`Fleet`] puts a load on proxies that somebody else runs, and records what others do to them.
+//! [`LocalFleet`] is such proxies: Envoys with one file for all of them, skewed pushes and wrong clocks.
 
 mod backend;
 mod clock;
@@ -15,6 +16,7 @@ mod envoy;
 mod fleet;
 mod grpc;
 mod load;
+mod local;
 mod plan;
 mod recorder;
 mod run;
@@ -31,6 +33,7 @@ pub use fleet::{
     Shows,
 };
 pub use load::{Arrival, Load, Rate, Shares};
+pub use local::{LocalError, LocalFleet, LocalPlan, Waited, Waits, WrongClock};
 pub use plan::Plan;
 pub use recorder::Tally;
 pub use run::{RunError, run};

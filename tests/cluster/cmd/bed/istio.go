@@ -18,6 +18,7 @@ func istioUp(arguments []string) error {
 	proxies := set.Int("proxies", 2, "how many proxies")
 	workers := set.Int("workers", 2, "how many worker threads each has")
 	agent := set.Bool("agent", false, "let istio-agent run each proxy")
+	clock := set.String("clock", "", "the library that makes an Envoy's clock wrong (scripts/get-clock)")
 	add := set.Bool("add-proxy", false, "add one proxy to a bed that is up")
 	if _, err := parse(set, dir, arguments, 0); err != nil {
 		return err
@@ -27,6 +28,9 @@ func istioUp(arguments []string) error {
 	}
 	if *workers < 1 || *workers > 64 {
 		return fail(badUse, "--workers must be 1 to 64, not %d", *workers)
+	}
+	if *clock != "" && *agent {
+		return fail(badUse, "--clock is for Envoys that no agent starts")
 	}
 	given := given(set)
 	bed, err := leftover(*dir, (*Bed).tearDown)
@@ -50,7 +54,7 @@ func istioUp(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	bed.Programs, bed.Envoy, bed.Checkout, bed.Workers, bed.Agent = *programs, *envoy, *checkout, *workers, *agent
+	bed.Programs, bed.Envoy, bed.Checkout, bed.Workers, bed.Agent, bed.Clock = *programs, *envoy, *checkout, *workers, *agent, *clock
 	began := time.Now()
 	if err := bed.bringUp(func() error { return bed.startControlPlane(*proxies) }, bed.tearDown); err != nil {
 		return err

@@ -38,6 +38,8 @@ type Bed struct {
 	// Workers is how many worker threads each proxy has; Agent, whether an istio-agent runs it.
 	Workers int  `json:"workers,omitempty"`
 	Agent   bool `json:"agent,omitempty"`
+	// Clock is the library of tests/clock, which is preloaded into each Envoy and reads NAME.clock in the bed's folder.
+	Clock string `json:"clock,omitempty"`
 	// Exports is the environment that `up` prints.
 	Exports []Export `json:"exports"`
 	// Node is what the node half alone has to remember, host settings among it.
