@@ -7,6 +7,7 @@
 mod event;
 mod thread;
 mod threads;
+mod trouble;
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write as _;
