@@ -34,9 +34,9 @@ async fn requests_are_old_before_the_window_wait_in_it_and_are_new_after_it() {
     assert!(found.is_empty(), "{found:?} at {at}");
     let waited: Vec<_> = seen
         .iter()
-        .filter(|seen| (at - HOLD..at + HOLD).contains(&seen.start))
+        .filter(|seen| seen.start < at + HOLD && seen.end >= at + HOLD)
         .collect();
-    // Each client waits with one request, and has sent others before and after.
+    // Each client waits with one request (sent perhaps a moment before the window), and has sent others before and after.
     assert_eq!(waited.len(), 3, "{waited:?}");
     let of = |wanted| seen.iter().filter(|s| s.generation == Some(wanted)).count();
     assert!(of(1) > 3 && of(2) > 3, "{seen:?}");
