@@ -25,6 +25,11 @@ impl Clock {
     pub fn at(&self, instant: Instant) -> u64 {
         nanos(instant.saturating_duration_since(self.start))
     }
+
+    /// The instant of a time of this clock.
+    pub(crate) fn instant(&self, at: u64) -> Instant {
+        self.start + Duration::from_nanos(at)
+    }
 }
 
 /// A duration in whole nanoseconds; 584 years at most.
@@ -41,6 +46,7 @@ mod tests {
         let clock = Clock::start();
         let later = clock.start + Duration::from_micros(7);
         assert_eq!(clock.at(later), 7_000);
+        assert_eq!(clock.instant(7_000), later);
         assert!(clock.now() <= clock.now());
     }
 }

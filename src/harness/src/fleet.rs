@@ -293,9 +293,13 @@ impl Fleet {
         }
     }
 
-    /// Lets the load go on until a flip may come, or the end: the margin after what came last.
+    /// Lets the load go on until a flip may come, or the end: the margin after what came last, a proxy
+    /// that joined among it.
     pub async fn linger(&self) {
-        tokio::time::sleep_until((self.last + self.plan.margin()).into()).await;
+        let came = self.members.iter().filter_map(Member::came);
+        let came = came.max().map(|at| self.clock.instant(at));
+        let last = came.map_or(self.last, |came| came.max(self.last));
+        tokio::time::sleep_until((last + self.plan.margin()).into()).await;
     }
 
     /// Lets the load go on for the margin, ends it, and writes the history.

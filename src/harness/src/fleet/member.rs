@@ -36,8 +36,13 @@ impl Member {
         self.place.name()
     }
 
+    /// When it began to be asked for good, by the run's clock.
+    pub(super) fn came(&self) -> Option<u64> {
+        self.sight.now().came
+    }
+
     pub(super) fn has_come(&self) -> bool {
-        self.sight.now().came.is_some()
+        self.came().is_some()
     }
 
     /// Whether it has come and has not left.
@@ -123,7 +128,7 @@ impl Member {
 
     /// When it was not there, in a run that ended at `end`. Who never came is told by its silence.
     pub(super) fn away(&self, end: u64) -> Vec<Operation> {
-        let came = self.sight.now().came;
+        let came = self.came();
         let before = came.filter(|came| *came > 0).map(|came| (0, came));
         let after = came.and(self.left).map(|left| (left, end.max(left)));
         let away = |(from, until)| {
