@@ -1,24 +1,27 @@
-//! `cutover flip` and `cutover rollback`.
+//! `cutover flip`; `rollback` shares what is asked of Envoys.
 
 use super::{plan, rendered};
 use crate::{
     args,
-    failure::{Exit, Failure, with_gone},
+    failure::Failure,
     output::{Events, Report},
     question, signals,
 };
 use clap::Args;
 use cutover_control::{
-    Aim, Fleet, FlipError, FlipRequest, Flipped, InstantRequest, KubeTarget, PlanRequest,
-    Resumption, RollbackRequest, Schedule, State, Target, USUAL_LEAD, When, flip, rollback,
+    Aim, Fleet, FlipRequest, InstantRequest, KubeTarget, PlanRequest, Resumption, Schedule, Target,
+    USUAL_LEAD, When, flip,
 };
 use cutover_core::{Color, Generation};
 use serde_json::json;
 use std::fmt::Write as _;
 
+mod back;
+mod done;
 mod instant;
 mod steps;
 
+pub(crate) use back::Back;
 pub(crate) use steps::follow;
 
 const EXAMPLE: &str = "\
@@ -46,24 +49,6 @@ history`).
 
 Exit codes: 0 done, 1 refused, taken back, or not shown by every Envoy, 2 bad use or configuration, 3 an \
 Envoy or the file could not be reached, or it was interrupted";
-
-const EXAMPLE_BACK: &str = "\
-Example:
-  cutover rollback --target file:envoy/cutover.json --admin 127.0.0.1:9901
-
-It goes to the color of `previous`, or to the other one. It never asks, and is written even if no \
-Envoy can be asked; then it says who does not show it, and exits 1. Where no Envoy is named and no \
-`up` runs it is written too, says that nobody confirmed it, and exits 3.
-
-Envoys go back as it reaches them, at once; of a flip that is still staged it is the cancel. With --at \
-they go back at one instant, as with `flip --at`, and are asked beforehand.
-
-A second rollback goes forth again: to make sure of the first, flip to its color; a script that \
-may run twice says --expect-generation.
-
-Exit codes: 0 done, or written with --no-wait; 1 refused or not shown by every Envoy; 2 bad use or \
-configuration; 3 written with no Envoy to ask, the file could not be reached, or it was \
-interrupted";
 
 /// Switch all traffic to a color, and wait until every Envoy shows it
 #[derive(Debug, Args)]
@@ -100,16 +85,6 @@ pub(crate) struct Forth {
     /// In a cluster: take the fields of the switch from whoever owns them
     #[arg(long)]
     force_conflicts: bool,
-}
-
-/// Switch all traffic to the color before; nothing stands in the way of it
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLE_BACK)]
-pub(crate) struct Back {
-    #[command(flatten)]
-    flip: args::Flip,
-    #[command(flatten)]
-    instant: args::Instant,
 }
 
 impl Forth {
@@ -215,9 +190,9 @@ impl Forth {
         let flipped = flip(&target, &request).await;
         drop(request);
         let _ = told.await;
-        warn(&flipped, events);
+        done::warn(&flipped, events);
         let flipped = flipped.map_err(|error| Failure::of_flip(error, &target))?;
-        Ok(report(&flipped, &target))
+        Ok(done::report(&flipped, &target))
     }
 
     /// When it becomes active; none for a plain push.
@@ -311,145 +286,6 @@ fn apart() -> Failure {
         .hint("say --at WHEN, or flip one service after the other")
 }
 
-impl Back {
-    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
-        let target = self.flip.target.open().await?;
-        if let Some(when) = self.instant.at {
-            let schedule = self.instant.schedule(when);
-            return self.at(&target, schedule, events).await;
-        }
-        if self.instant.is_said() {
-            return Err(Failure::usage("--hold, --margin and --on-lag go with --at")
-                .hint("without --at the way back is taken at once"));
-        }
-        if self.flip.services.len() > 1 {
-            return Err(apart());
-        }
-        let (fleet, unseen) = if self.flip.no_wait {
-            (Fleet::default(), None)
-        } else {
-            let (target_said, envoys) = (&self.flip.target, &self.flip.envoys);
-            envoys.fleet_by_now(target_said, &target).await?
-        };
-        if let Some(why) = unseen {
-            events.say(&format!("warning: no proxy can be asked: {why}"));
-        }
-        let nobody_to_ask = fleet.is_empty() && !self.flip.no_wait;
-        let target_said = &self.flip.target;
-        let starts = nobody_to_ask && target_said.running()?.is_some();
-        let of_up = target_said.state_folder()?.is_some();
-        let render = rendered::is_asked_for(&target, events);
-        if render || self.flip.dry_run.is_some() {
-            let plan = PlanRequest {
-                services: self.flip.services.clone(),
-                aim: Aim::Back,
-                expect_generation: self.flip.expect_generation,
-                generation: None,
-                fleet,
-                force: true,
-                take_fields: true,
-                by_this_tool: !render,
-                schedule: None,
-            };
-            if render {
-                return rendered::flip(&target, &plan, events).await;
-            }
-            let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
-            let server = plan::Server::of(&target, dry_run, true)?;
-            return plan::foresee(&target, &plan, &said(&self.flip, None, false), server).await;
-        }
-        let (steps, told) = follow(events);
-        let request = RollbackRequest {
-            fleet,
-            service: self.flip.services.into_iter().next(),
-            expect_generation: self.flip.expect_generation,
-            deadline: self.flip.deadline,
-            reason: self.flip.reason,
-            interrupt: signals::interrupt()?,
-            steps: Some(steps),
-        };
-        let flipped = rollback(&target, &request).await;
-        drop(request);
-        let _ = told.await;
-        warn(&flipped, events);
-        let flipped = flipped.map_err(|error| Failure::of_flip(error, &target))?;
-        let mut report = report(&flipped, &target);
-        if nobody_to_ask {
-            report.exit = Exit::Environment;
-            let asks = format!(
-                "`cutover wait --generation {} --admin HOST:PORT` asks",
-                flipped.written.generation
-            );
-            if target.kube().is_some() {
-                let generation = flipped.written.generation;
-                return Ok(report.next(format!(
-                    "`cutover wait --generation {generation}` asks the proxies once they can be found"
-                )));
-            }
-            report = report.next(match (starts, of_up) {
-                (true, _) => "`cutover status`, once `cutover up` says `ready`".to_owned(),
-                (false, true) => {
-                    format!(
-                        "start `cutover up`, which begins with that; {asks} an Envoy of your own"
-                    )
-                }
-                (false, false) => format!("{asks} the Envoys that you name"),
-            });
-        }
-        Ok(report)
-    }
-
-    /// The way back at an instant.
-    async fn at(
-        self,
-        target: &Target,
-        schedule: Schedule,
-        events: &Events,
-    ) -> Result<Report, Failure> {
-        if self.flip.no_wait {
-            return Err(nobody_asked());
-        }
-        let fleet = envoys(&self.flip, target).await?;
-        let render = rendered::is_asked_for(target, events);
-        if render || self.flip.dry_run.is_some() {
-            let plan = PlanRequest {
-                services: self.flip.services.clone(),
-                aim: Aim::Back,
-                expect_generation: self.flip.expect_generation,
-                generation: None,
-                fleet,
-                force: true,
-                take_fields: true,
-                by_this_tool: !render,
-                schedule: Some(schedule),
-            };
-            if render {
-                return rendered::flip(target, &plan, events).await;
-            }
-            let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
-            let server = plan::Server::of(target, dry_run, true)?;
-            return plan::foresee(target, &plan, &said(&self.flip, None, false), server).await;
-        }
-        let (steps, told) = follow(events);
-        let request = InstantRequest {
-            services: self.flip.services,
-            aim: Aim::Back,
-            schedule,
-            expect_generation: self.flip.expect_generation,
-            agreed: vec![],
-            generation: None,
-            fleet,
-            deadline: self.flip.deadline,
-            force: false,
-            take_fields: true,
-            reason: self.flip.reason,
-            interrupt: signals::interrupt()?,
-            steps: Some(steps),
-        };
-        instant::flip(target, request, told, events).await
-    }
-}
-
 async fn envoys(flip: &args::Flip, target: &Target) -> Result<Fleet, Failure> {
     if flip.no_wait {
         return Ok(Fleet::default());
@@ -518,143 +354,6 @@ fn said(flip: &args::Flip, generation: Option<u64>, force: bool) -> String {
     said
 }
 
-/// Says what was passed over and what went wrong beside it, whatever came of the rest.
-fn warn(flipped: &Result<Flipped, FlipError>, events: &Events) {
-    let written = match flipped {
-        Ok(flipped) => &flipped.written,
-        Err(
-            FlipError::NotDone { written, .. }
-            | FlipError::Interrupted {
-                written: Some(written),
-                ..
-            },
-        ) => written,
-        Err(_) => return,
-    };
-    for warning in &written.warnings {
-        events.say(&format!("warning: {warning}"));
-    }
-}
-
-fn report(flipped: &Flipped, target: &Target) -> Report {
-    let Flipped {
-        written,
-        pushed,
-        shown,
-    } = flipped;
-    let (service, generation, active) = (&written.service, written.generation, written.active);
-    let wait = shown
-        .iter()
-        .map(|proxy| proxy.at.saturating_duration_since(written.invoked))
-        .max();
-    let milliseconds = wait.map(|wait| (wait.as_secs_f64() * 1e4).round() / 10.0);
-    let envoys = match shown.len() {
-        1 => "1 Envoy shows".to_owned(),
-        number => format!("{number} Envoys show"),
-    };
-    let other = active.other();
-    let (text, next) = match (pushed, shown.is_empty()) {
-        (false, true) => (
-            format!(
-                "{service} is {active} already, by generation {generation}; no Envoy was asked"
-            ),
-            "cutover status --admin HOST:PORT shows whether the Envoys agree".to_owned(),
-        ),
-        (false, false) => (
-            format!("{service} is {active} already: {envoys} generation {generation}"),
-            format!("nothing is to be done; cutover flip {other} switches to {other}"),
-        ),
-        (true, true) => (
-            format!(
-                "written, not confirmed: {service} is {active} in {}, generation {generation}; {}",
-                target.noun(),
-                if written.gone.is_empty() {
-                    "no Envoy was asked"
-                } else {
-                    "every Envoy went away before it showed it"
-                }
-            ),
-            match target {
-                Target::File(_) => format!(
-                    "cutover wait --generation {generation} --admin HOST:PORT says when it has landed"
-                ),
-                Target::Kube(_) => {
-                    format!("cutover wait --generation {generation} says when it has landed")
-                }
-            },
-        ),
-        (true, false) => (
-            format!(
-                "done: {service} is {active}, {envoys} generation {generation} after {:.0} ms",
-                milliseconds.unwrap_or_default().ceil(),
-            ),
-            format!("`cutover status` shows the Envoys; `cutover rollback` goes back to {other}"),
-        ),
-    };
-    let before = State::from(&written.before);
-    let json = json!({
-        "service": service,
-        "active": active,
-        "generation": generation,
-        "before": state(before.active, before.generation),
-        "written": pushed,
-        "confirmed": !shown.is_empty(),
-        "shown": shown.iter().map(|one| one.proxy.name()).collect::<Vec<_>>(),
-        "milliseconds": if *pushed { milliseconds } else { None },
-        "warnings": written.warnings,
-    });
-    let mut report = Report::good(text, with_gone(json, &written.gone)).next(next);
-    if *pushed && shown.is_empty() && !written.gone.is_empty() {
-        // Done is what an Envoy shows, and none of them was left to.
-        report.exit = Exit::Environment;
-    }
-    report
-}
-
 pub(super) fn state(active: Color, generation: Option<Generation>) -> serde_json::Value {
     json!({ "active": active, "generation": generation })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cutover_control::{FileTarget, Proxy, Written};
-    use cutover_core::Switch;
-    use std::{net::SocketAddr, time::Instant};
-
-    #[test]
-    fn what_nobody_was_left_to_show_is_not_done() {
-        let target = Target::File(FileTarget::new("cutover.json"));
-        let now = Instant::now();
-        let mut flipped = Flipped {
-            written: Written {
-                service: "shop".to_owned(),
-                before: Switch {
-                    generation: None,
-                    active: Color::Blue,
-                    previous: None,
-                    activation: None,
-                },
-                generation: 2,
-                active: Color::Green,
-                invoked: now,
-                written: now,
-                warnings: vec![],
-                gone: vec![],
-            },
-            pushed: true,
-            shown: vec![],
-        };
-        // --no-wait asks nobody.
-        assert_eq!(report(&flipped, &target).exit, Exit::Good);
-        let address = SocketAddr::from(([127, 0, 0, 1], 9901));
-        flipped.written.gone = vec![Proxy::from(address)];
-        let report = report(&flipped, &target);
-        assert_eq!(report.exit, Exit::Environment);
-        assert!(
-            report.text.contains("every Envoy went away"),
-            "{}",
-            report.text
-        );
-    }
 }
