@@ -13,7 +13,7 @@ pub use instant::{
     Resumption, Schedule, Scheduled, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, flip_at,
     resume,
 };
-pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan};
+pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan, together};
 
 pub use change::unix_ms;
 pub(crate) use write::taken;

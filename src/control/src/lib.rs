@@ -40,7 +40,7 @@ pub use flip::{
     Aim, Ending, FlipError, FlipRequest, Flipped, InMilliseconds, InstantRequest, InvalidInstant,
     Lagging, Measured, Outlook, PlanRequest, ResumeRequest, Resumption, RollbackRequest, Schedule,
     Scheduled, Sight, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, Written, flip, flip_at, plan,
-    resume, rollback, unix_ms,
+    resume, rollback, together, unix_ms,
 };
 pub use gate::Refusal;
 pub use git::GitDrift;

@@ -9,8 +9,8 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, Document, FlipError, InWords, KubeTarget, Outlook, PlanRequest, Schedule, Sight, State,
-    Target, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, UnknownService, When, plan,
+    Aim, FlipError, InWords, KubeTarget, Outlook, PlanRequest, Schedule, Sight, State, Target,
+    USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, UnknownService, When, plan, together,
 };
 use cutover_core::{Activation, Color, Generation, Switch, fleet::OnLag};
 use serde_json::{Value, json};
@@ -89,7 +89,12 @@ pub(super) async fn foresee(
     said: &str,
     server: Option<Server<'_>>,
 ) -> Result<Report, Failure> {
-    let mut outlooks = named(target, request)
+    let asked = PlanRequest {
+        // It is asked below, for its answer.
+        by_this_tool: request.by_this_tool && server.is_none(),
+        ..request.clone()
+    };
+    let mut outlooks = named(target, &asked)
         .await
         .map_err(|error| Failure::of_flip(error, target))?;
     let mut answer = None;
@@ -184,18 +189,6 @@ pub(super) async fn named(
         .into());
     }
     Ok(outlooks)
-}
-
-/// What would be written of all of them.
-pub(super) fn together(outlooks: &[Outlook]) -> Option<Document> {
-    let (first, others) = outlooks.split_first()?;
-    let mut document = first.document.clone();
-    for other in others {
-        if let Some(after) = &other.after {
-            document = document.with_switch(&other.service, after);
-        }
-    }
-    Some(document)
 }
 
 /// `nobody` has what each flip would fail with for want of an Envoy.

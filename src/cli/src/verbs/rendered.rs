@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     output::{Events, Format, Report},
 };
-use cutover_control::{Aim, PlanRequest, State, Target};
+use cutover_control::{Aim, PlanRequest, State, Target, together};
 
 /// True where the object is asked for, and not what came of a flip.
 pub(super) fn is_asked_for(target: &Target, events: &Events) -> bool {
@@ -41,7 +41,7 @@ pub(super) async fn flip(
         target.noun(),
         states.join(" and ")
     ));
-    let document = plan::together(&outlooks);
+    let document = together(&outlooks);
     let manifest = document.and_then(|document| document.manifest());
     let manifest = manifest.unwrap_or_default();
     // Only a map with keys that are no strings could fail, and there is none.

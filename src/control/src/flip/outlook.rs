@@ -175,11 +175,35 @@ pub async fn plan(target: &Target, request: &PlanRequest) -> Result<Vec<Outlook>
     let mut outlooks: Vec<_> = outlooks.collect();
     let asked = request.by_this_tool && request.aim != Aim::Back;
     if let Some(kube) = target.kube().filter(|_| asked) {
-        for outlook in &mut outlooks {
-            outlook.ask_the_api_server(kube, request.take_fields).await;
-        }
+        ask_the_api_server(kube, &mut outlooks, request.take_fields).await;
     }
     Ok(outlooks)
+}
+
+/// What would be written of all of them at once.
+pub fn together<'o>(outlooks: impl IntoIterator<Item = &'o Outlook>) -> Option<Document> {
+    let mut outlooks = outlooks.into_iter();
+    let first = outlooks.next()?.document.clone();
+    let others = outlooks.filter_map(|other| Some((&other.service, other.after.as_ref()?)));
+    Some(others.fold(first, |document, (service, after)| {
+        document.with_switch(service, after)
+    }))
+}
+
+/// Who owns the fields of a switch, and what the policies of a cluster say to it, knows the API server alone. It is asked once;
+/// only where it has something to say to that, service by service.
+async fn ask_the_api_server(kube: &KubeTarget, outlooks: &mut [Outlook], take_fields: bool) {
+    let written = outlooks.iter().filter(|one| one.would_be_written());
+    let Some(all) = together(written) else { return };
+    if !take_fields && kube.try_out(&all, false).await.is_ok() {
+        return;
+    }
+    for outlook in outlooks.iter_mut().filter(|one| one.would_be_written()) {
+        match kube.try_out(&outlook.document, take_fields).await {
+            Ok((_, taken)) => outlook.warnings.extend(taken),
+            Err(error) => outlook.obstacle = Some(error.into()),
+        }
+    }
 }
 
 impl Outlook {
@@ -216,15 +240,8 @@ impl Outlook {
         }
     }
 
-    /// Who owns the fields of a switch, and what the policies of a cluster say to it, knows the API server alone.
-    async fn ask_the_api_server(&mut self, kube: &KubeTarget, take_fields: bool) {
-        if self.obstacle.is_some() || self.after.is_none() {
-            return;
-        }
-        match kube.try_out(&self.document, take_fields).await {
-            Ok((_, taken)) => self.warnings.extend(taken),
-            Err(error) => self.obstacle = Some(error.into()),
-        }
+    fn would_be_written(&self) -> bool {
+        self.obstacle.is_none() && self.after.is_some()
     }
 
     /// What the file says now.
