@@ -17,6 +17,14 @@ use tokio::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// The pause that keeps all looks at so many proxies to some 250 a second, a quarter of a second at most: they may share a machine
+/// with each other and with this, and each look at a pod goes through the API server.
+pub(crate) fn fair_pause(proxies: usize) -> Duration {
+    let count = u32::try_from(proxies).unwrap_or(u32::MAX);
+    let pause = Duration::from_millis(4).saturating_mul(count);
+    pause.min(Duration::from_millis(250))
+}
+
 /// How long a refusal may be that of an earlier push which Envoy has only just come to.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -257,6 +265,8 @@ pub(crate) async fn all(
     let mut outcomes: BTreeMap<Proxy, Result<Shown, Unshown>> = BTreeMap::new();
     let mut gone: Vec<Proxy> = vec![];
     let mut members = watched.fleet.seen();
+    let fair = fair_pause(members.len());
+    let pauses = (SHORTEST_PAUSE.max(fair / 8), LONGEST_PAUSE.max(fair));
     let tell = |step: Step| {
         steps.as_ref().map(|steps| steps.send(step));
     };
@@ -270,7 +280,7 @@ pub(crate) async fn all(
             let task = tasks.spawn(async move {
                 let outcome = tokio::select! {
                     biased;
-                    outcome = one(&admin, &goal, refusals, until) => outcome,
+                    outcome = one(&admin, &goal, refusals, until, pauses) => outcome,
                     () = interrupt.raised() => last_look(&admin, &goal, refusals).await,
                     () = over.raised() => last_look(&admin, &goal, refusals).await,
                 };
@@ -329,7 +339,8 @@ async fn last_look(
     goal: &Goal,
     refusals_before: Option<u64>,
 ) -> Result<Shown, Unshown> {
-    one(admin, goal, refusals_before, Instant::now()).await
+    let pauses = (SHORTEST_PAUSE, LONGEST_PAUSE);
+    one(admin, goal, refusals_before, Instant::now(), pauses).await
 }
 
 async fn one(
@@ -337,12 +348,12 @@ async fn one(
     goal: &Goal,
     refusals_before: Option<u64>,
     until: Instant,
+    (mut pause, longest): (Duration, Duration),
 ) -> Result<Shown, Unshown> {
     let unshown = |why| Unshown {
         proxy: admin.proxy().clone(),
         why,
     };
-    let mut pause = SHORTEST_PAUSE;
     let mut refused_since = None;
     loop {
         // A silent Envoy must not hold up the deadline by much.
@@ -381,7 +392,7 @@ async fn one(
             return Err(unshown(why));
         }
         sleep(pause.min(left)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(longest);
     }
 }
 

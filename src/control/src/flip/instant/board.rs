@@ -4,7 +4,7 @@ use super::Look;
 use crate::{
     Admin, AdminError, Names, Proxy, Seen,
     clock::ClockLine,
-    watch::{Unshown, Why},
+    watch::{Unshown, Why, fair_pause},
 };
 use cutover_core::{
     Generation,
@@ -21,8 +21,11 @@ use tokio::{
     time::sleep,
 };
 
-/// How often a proxy is asked.
+/// The shortest pause before a proxy is asked again of which news is expected.
 const PAUSE: Duration = Duration::from_millis(25);
+
+/// The same of one that is ready: nothing is to come until it is decided, but it may fall.
+const REST: Duration = Duration::from_millis(100);
 
 /// How many clocks are measured at once: looks at one disturb those at another.
 const MEASURED_AT_ONCE: usize = 8;
@@ -198,6 +201,11 @@ impl Board {
 }
 
 impl Shared {
+    /// How long to leave a proxy alone.
+    fn pause(&self, shortest: Duration) -> Duration {
+        shortest.max(fair_pause(self.seen().len()))
+    }
+
     fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Sighting>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,6 +277,16 @@ impl Sighting {
     }
 }
 
+/// What a follower does after a look.
+enum Next {
+    /// Its clock is to be told more narrowly.
+    Measure(Generation),
+    /// It looks again soon: something is to come.
+    Look,
+    /// It has staged the switch and its clock is known: nothing is to come until it is decided.
+    Rest,
+}
+
 /// Asks one proxy again and again.
 struct Follower {
     admin: Admin,
@@ -284,7 +302,7 @@ impl Follower {
         loop {
             let answer = self.admin.stats_of_all(&self.services).await;
             let generation = *self.staged.borrow_and_update();
-            let measures = {
+            let next = {
                 let mut seen = self.shared.seen();
                 let Some(sighting) = seen.get_mut(&self.name) else {
                     return;
@@ -292,7 +310,7 @@ impl Follower {
                 match answer {
                     Err(error) => {
                         (sighting.services, sighting.fault) = (None, Some(error));
-                        false
+                        Next::Look
                     }
                     Ok(stats) => {
                         let refusals = stats.refusals();
@@ -306,23 +324,37 @@ impl Follower {
                             let staged = stats.services.get(service).and_then(|seen| seen.staged);
                             staged.is_some() && staged == generation.map(Generation::get)
                         };
-                        let measures = self.services.iter().all(is_staged)
-                            && sighting.may_be_narrower(&self.services);
+                        let next = match generation {
+                            Some(generation) if self.services.iter().all(is_staged) => {
+                                if sighting.may_be_narrower(&self.services) {
+                                    Next::Measure(generation)
+                                } else {
+                                    Next::Rest
+                                }
+                            }
+                            _ => Next::Look,
+                        };
                         (sighting.services, sighting.fault) = (Some(stats.services), None);
-                        measures
+                        next
                     }
                 }
             };
             self.shared.changed.notify_one();
-            match generation.filter(|_| measures) {
-                Some(generation) => {
+            match next {
+                Next::Measure(generation) => {
                     let mut staged = self.staged.clone();
                     tokio::select! {
                         () = self.measure(generation) => {}
                         _ = staged.wait_for(|now| *now != Some(generation)) => {}
                     }
                 }
-                None => sleep(PAUSE).await,
+                Next::Look => sleep(self.shared.pause(PAUSE)).await,
+                Next::Rest => {
+                    tokio::select! {
+                        () = sleep(self.shared.pause(REST)) => {}
+                        _ = self.staged.changed() => {}
+                    }
+                }
             }
         }
     }
