@@ -5,9 +5,11 @@
 mod board;
 mod conduct;
 mod ending;
+mod outcome;
 mod pen;
 mod resume;
 mod schedule;
+mod tell;
 
 pub use ending::{Ending, InMilliseconds, Lagging, Measured, Scheduled};
 pub use resume::{ResumeRequest, Resumption, resume};
@@ -30,9 +32,6 @@ use cutover_core::{
 };
 use pen::Pen;
 use std::time::Duration;
-
-/// How long a live process may hold the lock before it is told as a refusal.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What to flip at one instant, and whom to ask about it.
 #[derive(Clone, Debug)]
@@ -123,7 +122,7 @@ async fn prepare(target: &Target, request: &InstantRequest) -> Result<Prepared, 
             line,
         });
     };
-    let lock = pen::lock(file, LOCK_PATIENCE).await?;
+    let lock = write::lock(file, write::LOCK_PATIENCE).await?;
     let found = lock.read()?;
     if found.to_bytes() != document.to_bytes() {
         let (before, now) = (intents(&document, request)?, intents(&found, request)?);
@@ -291,9 +290,13 @@ async fn gates(
     looks: &[Look],
 ) -> Result<Vec<String>, FlipError> {
     let mut refusals = vec![];
-    let journal = match target.entries().await {
-        Err(_) if request.force || request.aim == Aim::Back => vec![],
-        journal => journal?,
+    // A way back is not held against what was tried before.
+    let journal = match request.aim {
+        Aim::Back => vec![],
+        Aim::To(_) | Aim::Other => match target.entries().await {
+            Err(_) if request.force => vec![],
+            journal => journal?,
+        },
     };
     for intent in intents {
         let found = match request.aim {

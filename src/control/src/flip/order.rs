@@ -15,12 +15,6 @@ use cutover_kube::ApplyError;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// How long a live process may hold the lock before it is told as a refusal. It is held for no longer
-/// than it takes to replace a file.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-/// The same on the way back.
-const LOCK_PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_secs(3);
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// How often a way back is written again because another writer came in between.
 const TRIES_ON_THE_WAY_BACK: usize = 10;
 
@@ -138,18 +132,10 @@ impl Order<'_> {
 
     async fn lock(&self, target: &FileTarget) -> Result<Locked, TargetError> {
         let patience = match self.aim {
-            Aim::Back => LOCK_PATIENCE_ON_THE_WAY_BACK,
-            Aim::To(_) | Aim::Other => LOCK_PATIENCE,
+            Aim::Back => write::LOCK_PATIENCE_ON_THE_WAY_BACK,
+            Aim::To(_) | Aim::Other => write::LOCK_PATIENCE,
         };
-        let until = Instant::now() + patience;
-        loop {
-            match target.lock() {
-                Err(TargetError::Locked { .. }) if Instant::now() < until => {
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
+        write::lock(target, patience).await
     }
 
     fn intent(&self, document: &Document) -> Result<Intent, FlipError> {

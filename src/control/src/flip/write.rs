@@ -3,8 +3,30 @@
 use super::FlipError;
 use crate::{Document, Entry, FileTarget, Journal, Kind, KubeTarget, Locked, TargetError};
 use cutover_kube::{Apply, ApplyError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
+
+/// How long a live process may hold the lock of a file before it is told as a refusal. It is held for no
+/// longer than it takes to replace a file.
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The same on the way back, and over what is staged.
+pub(super) const LOCK_PATIENCE_ON_THE_WAY_BACK: Duration = Duration::from_secs(3);
+
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// The lock of a file, waited for.
+pub(super) async fn lock(target: &FileTarget, patience: Duration) -> Result<Locked, TargetError> {
+    let until = Instant::now() + patience;
+    loop {
+        match target.lock() {
+            Err(TargetError::Locked { .. }) if Instant::now() < until => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
 
 /// How a plugin is written.
 #[derive(Clone, Copy, Debug)]

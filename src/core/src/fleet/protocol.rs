@@ -104,6 +104,18 @@ impl<K: Ord + Clone> Protocol<K> {
         }
     }
 
+    /// Those that were there before the window opened, and were never seen to have staged it by then: whether they
+    /// switched in time, nobody knows. Late ones are not among them.
+    pub fn unseen(&self) -> BTreeSet<K> {
+        let Phase::Confirming { late } = &self.phase else {
+            return BTreeSet::new();
+        };
+        let unseen = |key: &K, known: &Known| known.part == Part::Member && !late.contains(key);
+        let known = self.known.iter();
+        let unseen = known.filter(|(key, known)| unseen(key, known));
+        unseen.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Asks for a cancel: at the next step, where that is not too late. It is once the window opens: a
     /// cancel would then reach some proxies before their turn and some after it.
     pub fn stop(&mut self) {
@@ -131,12 +143,7 @@ impl<K: Ord + Clone> Protocol<K> {
             Phase::Begin | Phase::Staging => self.before_the_gate(now, views),
             Phase::Confirming { late } => {
                 late.extend(names(views, |view| view.is_some_and(|view| view.late)));
-                let (late, generation) = (late.clone(), self.generation);
-                let unseen = self
-                    .known
-                    .iter()
-                    .filter(|(key, known)| known.part == Part::Member && !late.contains(key));
-                let unseen = unseen.map(|(key, _)| key.clone()).collect();
+                let (late, unseen, generation) = (self.late(), self.unseen(), self.generation);
                 let missing = names(views, |view| !shows(view, generation));
                 let closes = self.due.closes();
                 let last = closes.saturating_add(self.terms.patience);

@@ -2,18 +2,13 @@
 
 use super::FlipError;
 use crate::{
-    Document, Entry, FileTarget, Locked, State, Target, TargetError,
+    Document, Entry, State, Target, TargetError,
     flip::write::{self, How, Put},
     service_of,
 };
 use cutover_core::{Generation, Switch};
 use cutover_kube::ApplyError;
 use std::time::{Duration, Instant};
-
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
-
-/// How long another process may hold the lock before a write over a staged switch is given up.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pause before a write is tried again that could not be made.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -82,7 +77,7 @@ impl Pen {
     ) -> Result<Put, Hindrance> {
         match &self.target {
             Target::File(file) => {
-                let lock = lock(file, LOCK_PATIENCE).await?;
+                let lock = write::lock(file, write::LOCK_PATIENCE_ON_THE_WAY_BACK).await?;
                 let document = rewritten(&lock.read()?, staged, changes)?;
                 let (begun, bytes) = (begun.to_vec(), document.to_bytes());
                 Ok(write::to_file(file, lock, false, begun, bytes).await?)
@@ -127,17 +122,4 @@ pub(super) fn with(
     }
     switched.plan()?;
     Ok(switched)
-}
-
-/// The lock of a file, waited for.
-pub(super) async fn lock(target: &FileTarget, patience: Duration) -> Result<Locked, TargetError> {
-    let until = Instant::now() + patience;
-    loop {
-        match target.lock() {
-            Err(TargetError::Locked { .. }) if Instant::now() < until => {
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
-            other => return other,
-        }
-    }
 }

@@ -1,0 +1,172 @@
+//! What has come of a switch: whom it reached, what is noted of it, and what is told to the caller.
+
+use super::{
+    Ending, Lagging, Measured, Scheduled,
+    board::{Board, Key},
+    conduct::Conductor,
+};
+use crate::{
+    Absent, Entry, Kind, Proxy,
+    watch::{Shown, Unshown},
+};
+use cutover_core::{
+    Generation,
+    fleet::{Lag, Outcome, View},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+impl Conductor {
+    pub(super) fn ending(&self, outcome: Outcome<Key>, board: &Board) -> Ending {
+        let proxies = |keys: &BTreeSet<Key>| named(board, keys);
+        match outcome {
+            Outcome::Activated { .. } => Ending::Activated,
+            Outcome::Missing {
+                generation,
+                missing,
+                ..
+            } => Ending::Missing(missing_of(board, &missing, generation)),
+            Outcome::Cancelled {
+                generation,
+                in_doubt,
+                unheard,
+                ..
+            } => {
+                let since = self.line.now().checked_sub(self.protocol.due().opens());
+                Ending::Cancelled {
+                    generation,
+                    why: self.why.clone(),
+                    heard_after: since.filter(|_| !in_doubt.is_empty() && unheard.is_empty()),
+                    in_doubt: proxies(&in_doubt),
+                    unheard: missing_of(board, &unheard, generation),
+                }
+            }
+            Outcome::Superseded { generation, by } => Ending::Superseded {
+                generation: generation.get(),
+                by: board.proxy(&by.0),
+            },
+        }
+    }
+
+    pub(super) fn lagging(&self, lags: &BTreeMap<Key, Lag>, board: &Board) -> Vec<Lagging> {
+        let generation = self.staged();
+        let mut lagging: Vec<Lagging> = vec![];
+        for ((name, service), lag) in lags {
+            let Some(proxy) = board.proxy(name) else {
+                continue;
+            };
+            // One word a proxy is enough: its services share a clock and a push.
+            if lagging.iter().any(|one| one.proxy == proxy) {
+                continue;
+            }
+            let unshown = generation.map(|generation| board.unshown(&proxy, service, generation));
+            lagging.push(Lagging {
+                proxy,
+                lag: *lag,
+                unshown: unshown.filter(|_| matches!(lag, Lag::Silent | Lag::NotStaged)),
+                hold_ms: self.protocol.due().hold_ms,
+            });
+        }
+        lagging
+    }
+
+    pub(super) fn unshown(
+        &self,
+        board: &Board,
+        views: &BTreeMap<Key, Option<View>>,
+    ) -> Vec<Unshown> {
+        let generation = self.protocol.generation();
+        let missing = views
+            .iter()
+            .filter(|(_, view)| view.is_none_or(|view| view.generation != Some(generation)));
+        let missing = missing.map(|(key, _)| key.clone()).collect();
+        missing_of(board, &missing, generation)
+    }
+
+    /// Notes what came of it, and says it.
+    pub(super) async fn end(
+        mut self,
+        ending: Ending,
+        cancels: &[Entry],
+        gone: Vec<Proxy>,
+        board: &Board,
+    ) -> Scheduled {
+        let missing: &[Unshown] = match &ending {
+            Ending::Missing(missing) | Ending::Interrupted(missing) => missing,
+            Ending::Cancelled { unheard, .. } => unheard,
+            Ending::Already | Ending::Activated | Ending::Superseded { .. } => &[],
+        };
+        let at = Instant::now();
+        let shown = board.proxies().into_iter();
+        let shown: Vec<_> = shown
+            .filter(|proxy| missing.iter().all(|one| one.proxy != *proxy))
+            .map(|proxy| Shown { proxy, at })
+            .collect();
+        let kind = ending.kind();
+        let note = |entry: &Entry, kind: Kind| Entry {
+            shown: shown.iter().map(|one| one.proxy.to_string()).collect(),
+            missing: missing.iter().map(Absent::from).collect(),
+            in_doubt: ending.in_doubt().iter().map(ToString::to_string).collect(),
+            gone: gone.iter().map(ToString::to_string).collect(),
+            ..entry.ended(kind, entry.took())
+        };
+        let of_cancel = match kind {
+            Kind::Cancelled => Kind::Done,
+            other => other,
+        };
+        let ends = self.begun.iter().map(|begun| note(begun, kind));
+        let ends: Vec<_> = ends
+            .chain(cancels.iter().map(|begun| note(begun, of_cancel)))
+            .collect();
+        for end in &ends {
+            self.note(end).await;
+        }
+        if let Some(kube) = self.pen.target.kube() {
+            for end in ends.iter().take(self.begun.len()) {
+                if let Err(error) = kube.tell_end(end).await {
+                    self.warnings.push(error);
+                }
+            }
+        }
+        self.warnings.dedup();
+        let proxies = board.proxies().into_iter();
+        let clocks = proxies.map(|proxy| Measured {
+            clock: board.clock(&proxy),
+            proxy,
+        });
+        Scheduled {
+            clocks: clocks.collect(),
+            written: self.written,
+            due: Some(self.protocol.due()),
+            late: named(board, &self.protocol.late()),
+            unseen: named(board, &self.protocol.unseen()),
+            shown,
+            ending,
+            gone,
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// The proxies of some keys, each once.
+fn named(board: &Board, keys: &BTreeSet<Key>) -> Vec<Proxy> {
+    let names: BTreeSet<_> = keys.iter().map(|(name, _)| name).collect();
+    names
+        .into_iter()
+        .filter_map(|name| board.proxy(name))
+        .collect()
+}
+
+fn missing_of(board: &Board, keys: &BTreeSet<Key>, generation: Generation) -> Vec<Unshown> {
+    let mut missing: Vec<Unshown> = vec![];
+    for (name, service) in keys {
+        if let Some(proxy) = board.proxy(name)
+            && missing.iter().all(|one| one.proxy != proxy)
+        {
+            missing.push(board.unshown(&proxy, service, generation));
+        }
+    }
+    missing
+}
