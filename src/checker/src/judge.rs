@@ -66,10 +66,9 @@ impl Judge {
 
     fn sort_in(&mut self, operation: Operation) -> Result<(), Impossible> {
         operation.validate(&self.header)?;
-        let proxy = u16::try_from(operation.proxy())
-            .map_err(|_| Impossible::Proxies(self.header.proxies.len()))?;
+        let proxy = operation.proxy();
         match operation {
-            Operation::Request(request) => self.records.add(self.line, proxy, request),
+            Operation::Request(request) => self.records.add(self.line, request),
             Operation::Push(push) => {
                 self.records.generations().intern(push.generation);
                 self.pushes.push((self.line, push));
@@ -95,10 +94,10 @@ impl Judge {
         self.absences.merge();
         let ranks = self.records.rank();
         let scope = self.header.scope;
-        let unit = |proxy: u16| if scope == Scope::Proxy { proxy } else { 0 };
+        let unit = |proxy: u32| if scope == Scope::Proxy { proxy } else { 0 };
         self.records
             .list
-            .sort_unstable_by_key(|record| (unit(record.proxy), record.start, record.line));
+            .sort_unstable_by_key(|record| (unit(record.proxy()), record.start, record.line));
 
         let mut ledger = Ledger::new(&self.header, &self.records, &ranks, &self.pushes, tell);
         let requests = count(&self.records.list, &self.absences.killed);
@@ -106,15 +105,13 @@ impl Judge {
             judge_alone(&mut ledger, record, &self.absences.killed);
         }
 
-        let mut pushes: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        let mut pushes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, (_, push)) in self.pushes.iter().enumerate() {
-            // Validated above: every proxy fits.
-            let proxy = u16::try_from(push.proxy).unwrap_or_default();
-            pushes.entry(unit(proxy)).or_default().push(index);
+            pushes.entry(unit(push.proxy)).or_default().push(index);
         }
         let mut flips: Vec<FlipSummary> = Vec::new();
         let mut unordered = 0;
-        let mut judged = |unit: u16, records: &[Record]| {
+        let mut judged = |unit: u32, records: &[Record]| {
             let pushes = pushes.remove(&unit).unwrap_or_default();
             let writes: Vec<Option<Write>> = order::writes(&pushes, &self.pushes, &ranks);
             let seen = order::judge(&mut ledger, records, &writes);
@@ -129,8 +126,8 @@ impl Judge {
         };
         let mut rest = self.records.list.as_slice();
         for index in 0..units {
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
-            let length = rest.partition_point(|record| unit(record.proxy) <= index);
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let length = rest.partition_point(|record| unit(record.proxy()) <= index);
             let (records, others) = rest.split_at(length);
             rest = others;
             judged(index, records);

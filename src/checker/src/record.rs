@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cutover_history::{Color, Decision, Kind, Outcome, Request};
+use cutover_history::{Color, Decision, Kind, MAX_PROXIES, Outcome, Request};
 
 /// A request, packed. [`Records::request`] unpacks it for a witness.
 #[derive(Clone, Copy, Debug)]
@@ -16,23 +16,32 @@ pub(crate) struct Record {
     client: u32,
     /// Line of the history.
     pub(crate) line: u32,
-    pub(crate) proxy: u16,
-    flags: u16,
+    /// Flags below [`PROXY`], the index of the proxy from there on.
+    packed: u32,
 }
 
-const KIND: u16 = 0b111;
-const ANSWERED: u16 = 1 << 3;
-const FAILED: u16 = 1 << 4;
-const SERVED_GREEN: u16 = 1 << 5;
-const DECIDED: u16 = 1 << 6;
-const DECIDED_GREEN: u16 = 1 << 7;
-const OVERRIDDEN: u16 = 1 << 8;
-const CONTRARY: u16 = 1 << 9;
-const UNORDERED: u16 = 1 << 10;
+const KIND: u32 = 0b111;
+const ANSWERED: u32 = 1 << 3;
+const FAILED: u32 = 1 << 4;
+const SERVED_GREEN: u32 = 1 << 5;
+const DECIDED: u32 = 1 << 6;
+const DECIDED_GREEN: u32 = 1 << 7;
+const OVERRIDDEN: u32 = 1 << 8;
+const CONTRARY: u32 = 1 << 9;
+const UNORDERED: u32 = 1 << 10;
+
+/// The first bit of the proxy: what is left holds every index that a history can have.
+const PROXY: u32 = 12;
+const _: () = assert!(MAX_PROXIES <= 1 << (u32::BITS - PROXY));
 
 impl Record {
-    fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
+    fn has(&self, flag: u32) -> bool {
+        self.packed & flag != 0
+    }
+
+    /// The proxy that was asked, by index.
+    pub(crate) fn proxy(&self) -> u32 {
+        self.packed >> PROXY
     }
 
     pub(crate) fn answered(&self) -> bool {
@@ -80,7 +89,7 @@ impl Record {
 
     pub(crate) fn kind(&self) -> Kind {
         Kind::ALL
-            .get(usize::from(self.flags & KIND))
+            .get((self.packed & KIND) as usize)
             .copied()
             .unwrap_or(Kind::H1)
     }
@@ -112,7 +121,8 @@ impl Records {
         &mut self.generations
     }
 
-    pub(crate) fn add(&mut self, line: u32, proxy: u16, request: Request) {
+    /// The request of a line, which [`cutover_history::Operation::validate`] has accepted.
+    pub(crate) fn add(&mut self, line: u32, request: Request) {
         let mut flags = match request.kind {
             Kind::H1 => 0,
             Kind::H2 => 1,
@@ -151,8 +161,7 @@ impl Records {
             reference,
             client: request.client,
             line,
-            proxy,
-            flags,
+            packed: request.proxy << PROXY | flags,
         });
     }
 
@@ -193,7 +202,7 @@ impl Records {
         };
         Request {
             client: record.client,
-            proxy: u32::from(record.proxy),
+            proxy: record.proxy(),
             kind: record.kind(),
             intended: record.intended,
             start: record.start,
@@ -204,7 +213,7 @@ impl Records {
     }
 }
 
-fn flag(set: bool, flag: u16) -> u16 {
+fn flag(set: bool, flag: u32) -> u32 {
     if set { flag } else { 0 }
 }
 

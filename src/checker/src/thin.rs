@@ -1,6 +1,6 @@
 //! When no violation is no proof.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use cutover_history::{Header, Scope};
 
@@ -50,9 +50,10 @@ fn unflipped(header: &Header, figures: &Figures) -> Option<String> {
     if header.scope == Scope::Fleet {
         return None;
     }
+    let flipped: HashSet<_> = figures.flips.iter().filter_map(|flip| flip.proxy).collect();
     let missing = (0_u32..)
         .zip(&header.proxies)
-        .find(|(index, _)| figures.flips.iter().all(|flip| flip.proxy != Some(*index)));
+        .find(|(index, _)| !flipped.contains(index));
     missing.map(|(_, proxy)| {
         format!(
             "{} was never flipped; flip every proxy that the header names",

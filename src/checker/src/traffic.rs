@@ -8,10 +8,10 @@ use crate::record::Record;
 
 /// Times of each proxy in which something was so, as weather tells it.
 #[derive(Default)]
-pub(crate) struct Times(BTreeMap<u16, Vec<(u64, u64)>>);
+pub(crate) struct Times(BTreeMap<u32, Vec<(u64, u64)>>);
 
 impl Times {
-    pub(crate) fn add(&mut self, proxy: u16, from: u64, until: u64) {
+    pub(crate) fn add(&mut self, proxy: u32, from: u64, until: u64) {
         self.0.entry(proxy).or_default().push((from, until));
     }
 
@@ -33,12 +33,12 @@ impl Times {
     /// Whether a request overlaps one of its proxy's.
     pub(crate) fn overlap(&self, record: &Record) -> bool {
         !self
-            .within(record.proxy, record.start, record.end)
+            .within(record.proxy(), record.start, record.end)
             .is_empty()
     }
 
     /// The times of a proxy that overlap [from, until].
-    fn within(&self, proxy: u16, from: u64, until: u64) -> &[(u64, u64)] {
+    fn within(&self, proxy: u32, from: u64, until: u64) -> &[(u64, u64)] {
         let intervals = self.0.get(&proxy).map(Vec::as_slice).unwrap_or_default();
         let low = intervals.partition_point(|&(_, end)| end < from);
         let high = intervals.partition_point(|&(start, _)| start <= until);
@@ -71,28 +71,28 @@ pub(crate) struct Traffic<'a> {
     pub(crate) absences: &'a Absences,
     /// How far around a flip the traffic is looked at, ns.
     pub(crate) margin: u64,
-    starts: Vec<(u16, Starts)>,
+    starts: Vec<(u32, Starts)>,
 }
 
 impl<'a> Traffic<'a> {
     pub(crate) fn new(
         header: &Header,
-        unit: u16,
+        unit: u32,
         records: &'a [Record],
         absences: &'a Absences,
     ) -> Self {
         let (proxy, proxies) = match header.scope {
-            Scope::Proxy => (Some(u32::from(unit)), unit..=unit),
+            Scope::Proxy => (Some(unit), unit..=unit),
             Scope::Fleet => {
                 let last = header.proxies.len().saturating_sub(1);
-                (None, 0..=u16::try_from(last).unwrap_or(u16::MAX))
+                (None, 0..=u32::try_from(last).unwrap_or(u32::MAX))
             }
         };
-        let mut starts: Vec<(u16, Starts)> =
+        let mut starts: Vec<(u32, Starts)> =
             proxies.map(|proxy| (proxy, Starts::default())).collect();
         for record in records {
             if record.read().is_some()
-                && let Some((_, starts)) = starts.get_mut(usize::from(record.proxy - unit))
+                && let Some((_, starts)) = starts.get_mut((record.proxy() - unit) as usize)
             {
                 starts.push(record.start);
             }
@@ -171,7 +171,7 @@ impl<'a> Traffic<'a> {
         let mut first = FirstReads::new();
         for record in self.records {
             if let Some(rank) = record.read() {
-                let end = first.entry((rank, record.proxy)).or_insert(record.end);
+                let end = first.entry((rank, record.proxy())).or_insert(record.end);
                 *end = (*end).min(record.end);
             }
         }
@@ -180,7 +180,7 @@ impl<'a> Traffic<'a> {
 }
 
 /// The end of the first read, by rank of the generation and proxy.
-pub(crate) type FirstReads = HashMap<(usize, u16), u64>;
+pub(crate) type FirstReads = HashMap<(usize, u32), u64>;
 
 /// How many starts share one entry of [`Starts::blocks`].
 const BLOCK: usize = 1024;

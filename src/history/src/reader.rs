@@ -10,6 +10,9 @@ use crate::{FORMAT, Header, Impossible, Operation};
 /// The longest line that is read, in bytes; no real one comes near.
 const MAX_LINE: usize = 1 << 20;
 
+/// The longest header, in bytes: it names each proxy, in some fifty bytes.
+pub(crate) const MAX_HEADER: usize = 1 << 27;
+
 /// Says in which line a history is wrong, and how.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} of the history {fault}")]
@@ -44,8 +47,8 @@ pub enum Fault {
     #[error("is torn: the file ends without a line feed")]
     Torn,
     /// A line too long to be one.
-    #[error("is longer than {MAX_LINE} bytes")]
-    TooLong,
+    #[error("is longer than {0} bytes")]
+    TooLong(usize),
     /// The file could not be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
@@ -102,7 +105,7 @@ impl<R: BufRead> Reader<R> {
     pub fn new(mut input: R) -> Result<Self, InvalidHistory> {
         let mut line = Vec::with_capacity(1024);
         let mut tally = Tally::default();
-        let header = read_line(&mut input, &mut line)
+        let header = read_line(&mut input, &mut line, MAX_HEADER)
             .and_then(|more| {
                 if more {
                     parse_header(&line)
@@ -132,7 +135,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn read(&mut self) -> Result<Option<Operation>, Fault> {
-        if !read_line(&mut self.input, &mut self.line)? {
+        if !read_line(&mut self.input, &mut self.line, MAX_LINE)? {
             return Ok(None);
         }
         let operation: Operation = serde_json::from_slice(self.line.trim_ascii_end())?;
@@ -168,14 +171,14 @@ impl<R: BufRead> Iterator for Reader<R> {
 }
 
 /// Reads one line with its line feed; false at the end of the file.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Fault> {
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, most: usize) -> Result<bool, Fault> {
     line.clear();
-    let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
     input.by_ref().take(limit).read_until(b'\n', line)?;
     match line.last() {
         None => Ok(false),
         Some(b'\n') => Ok(true),
-        Some(_) if line.len() >= MAX_LINE => Err(Fault::TooLong),
+        Some(_) if line.len() >= most => Err(Fault::TooLong(most)),
         Some(_) => Err(Fault::Torn),
     }
 }

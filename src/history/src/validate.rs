@@ -6,7 +6,7 @@ use crate::{Header, Operation, Outcome};
 pub const MAX_GENERATION: u64 = (1 << 53) - 1;
 
 /// The most proxies that a header can name.
-pub const MAX_PROXIES: usize = 1 << 16;
+pub const MAX_PROXIES: usize = 1 << 20;
 
 /// Says why a header or an operation cannot have been recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

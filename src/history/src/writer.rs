@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use crate::contents::{Contents, Tally};
-use crate::{Header, Operation};
+use crate::reader::MAX_HEADER;
+use crate::{Fault, Header, Operation};
 
 /// How many bytes are gathered before they are handed on.
 const CHUNK: usize = 64 * 1024;
@@ -35,6 +36,9 @@ impl<W: Write> Writer<W> {
         let mut buffer = Vec::with_capacity(2 * CHUNK);
         serde_json::to_writer(&mut buffer, &header)?;
         buffer.push(b'\n');
+        if buffer.len() > MAX_HEADER {
+            return Err(invalid(Fault::TooLong(MAX_HEADER)));
+        }
         let mut tally = Tally::default();
         tally.bytes(&buffer);
         Ok(Self {

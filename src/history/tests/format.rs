@@ -224,6 +224,24 @@ fn a_request_line_is_short() {
 }
 
 #[test]
+fn a_header_names_a_hundred_thousand_proxies() {
+    let mut header = header();
+    let one = header.proxies.first().unwrap().clone();
+    header.proxies.resize(100_000, one);
+    let mut last = request(Outcome::TimedOut);
+    last.proxy = 99_999;
+    let mut writer = Writer::new(Vec::new(), header).unwrap();
+    writer.write(&Operation::Request(last.clone())).unwrap();
+    let (contents, text) = writer.finish().unwrap();
+    let mut reader = Reader::new(text.as_slice()).unwrap();
+    assert_eq!(reader.header().proxies.len(), 100_000);
+    let read = reader.next().unwrap().unwrap();
+    assert_eq!(read, Operation::Request(last));
+    assert!(reader.next().is_none());
+    assert_eq!(reader.contents(), Some(contents));
+}
+
+#[test]
 fn nothing_else_than_a_header_comes_first() {
     insta::assert_snapshot!(refused(b""), @"line 1 of the history is not a header: it has no number `cutover_history`");
     insta::assert_snapshot!(refused(b"{}\n"), @"line 1 of the history is not a header: it has no number `cutover_history`");
@@ -236,7 +254,7 @@ fn nothing_else_than_a_header_comes_first() {
     let mut none = header();
     none.proxies.clear();
     let text = format!("{}\n", serde_json::to_string(&none).unwrap());
-    insta::assert_snapshot!(refused(text.as_bytes()), @"line 1 of the history is impossible: the header names 0 proxies, where 1 to 65536 are possible");
+    insta::assert_snapshot!(refused(text.as_bytes()), @"line 1 of the history is impossible: the header names 0 proxies, where 1 to 1048576 are possible");
 }
 
 #[test]

@@ -129,6 +129,36 @@ fn one_proxy_behind_another_is_a_violation_only_over_the_fleet() {
 }
 
 #[test]
+fn a_hundred_thousand_proxies_are_told_apart() {
+    let history = |behind: u32| {
+        [
+            install(0, 1),
+            install(behind, 1),
+            flip(0, 2, 20, Some(25)),
+            flip(behind, 2, 20, Some(60)),
+            read(0, 26, 30, 2),
+            read(behind, 31, 35, 1),
+        ]
+    };
+    // 65,536 and 0 are the same in 16 bits.
+    for behind in [65_536, 99_999] {
+        let mut header = header(Scope::Proxy);
+        let one = header.proxies.first().unwrap().clone();
+        header.proxies.resize(100_000, one);
+        broken(&judge_under(&header, &history(behind)), &[]);
+        header.scope = Scope::Fleet;
+        let judgement = judge_under(&header, &history(behind));
+        broken(&judgement, &[(Rule::Stale, 1)]);
+        let Verdict::Violated(witness) = judgement.verdict else {
+            unreachable!("it is broken");
+        };
+        let proxies = witness.evidence.iter().map(|one| one.operation.proxy());
+        let proxies: Vec<_> = proxies.collect();
+        assert_eq!(proxies, [0, behind]);
+    }
+}
+
+#[test]
 fn a_fleet_has_a_generation_once_its_last_proxy_has_it() {
     let history = |last, start| {
         [
