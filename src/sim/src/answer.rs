@@ -106,7 +106,7 @@ pub(crate) fn color(name: &str) -> Option<Color> {
     }
 }
 
-/// What a proxy's stats show of the service.
+/// What a proxy's stats show of the service: small, for a large fleet shows ten million of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// The generation that rules.
@@ -118,13 +118,13 @@ pub struct Shown {
     /// The switch clock, Unix µs; 0 when nothing is staged.
     pub clock: u64,
     /// Switches that came too late.
-    pub late: u64,
+    pub late: u32,
     /// Requests that were held.
-    pub held: u64,
+    pub held: u32,
     /// Requests that were refused, because too many were held.
-    pub held_over: u64,
+    pub held_over: u32,
     /// Steps of the wall clock that were noticed.
-    pub clock_steps: u64,
+    pub clock_steps: u32,
 }
 
 #[cfg(test)]

@@ -63,6 +63,14 @@ pub struct Outturn {
     pub tales: Vec<(usize, u64, String)>,
 }
 
+impl Outturn {
+    /// The longest mixed window that is certain, ns; none where no request shows one.
+    pub fn mixed_ns(&self) -> Option<u64> {
+        let flips = self.judgement.figures.flips.iter();
+        flips.filter_map(|flip| flip.mixed_ns).max()
+    }
+}
+
 /// Says why a run came to no end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

@@ -1,10 +1,15 @@
 //! The same fleet, load and clocks, flipped in each way.
 
+use std::path::Path;
+use std::thread;
+
 use crate::clock::Clock;
 use crate::delay::Delay;
+use crate::host::Module;
 use crate::operator::{Flip, Variant, Way};
 use crate::plan::{Ask, ProxyPlan};
 use crate::random::Random;
+use crate::run::{Outturn, Run, RunError};
 
 /// A fleet and its load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +114,34 @@ impl Trial {
             proceeds: false,
             variant: Variant::AsBuilt,
         }
+    }
+
+    /// Simulates the flip in one of the ways, and writes its history where that is asked for. The command is for the history.
+    ///
+    /// # Errors
+    /// A history that cannot be written.
+    pub fn run(
+        &self,
+        module: &Module,
+        way: Way,
+        command: &str,
+        history: Option<&Path>,
+    ) -> Result<Outturn, RunError> {
+        let plan = |proxy| self.plan(proxy);
+        let run = Run {
+            module,
+            proxies: self.proxies,
+            plan: &plan,
+            flip: self.flip(way),
+            until: self.times().until,
+            window: self.window(),
+            seed: self.seed,
+            workers: self.workers,
+            command,
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            tell: false,
+        };
+        crate::run(&run, history)
     }
 
     /// What happens to one proxy.

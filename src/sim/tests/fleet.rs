@@ -44,10 +44,8 @@ fn flipped(trial: &Trial, flip: Flip, threads: usize, history: Option<&Path>) ->
     cutover_sim::run(&run, history).unwrap()
 }
 
-/// The mixed window that is certain, ns.
 fn mixed(outturn: &Outturn) -> u64 {
-    let flips = outturn.judgement.figures.flips.iter();
-    flips.filter_map(|flip| flip.mixed_ns).max().unwrap()
+    outturn.mixed_ns().unwrap()
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 use clap::Args;
 use cutover_history::Reader;
 use cutover_report::Judged;
-use cutover_sim::{Delay, Module, Outturn, Run, RunError, Trial, Way};
+use cutover_sim::{Delay, Module, Outturn, RunError, Trial, Way};
 use serde_json::{Value, json};
 use std::{
     env,
@@ -28,7 +28,7 @@ use std::{
 const EXAMPLE: &str = "\
 Example:
   cutover sim
-  cutover sim --proxies 10000 --seed 7
+  cutover sim --proxies 100000 --seed 7
   cutover sim --proxies 500 --delay uniform:0ms..1s --hold 10ms --clocks 5ms
   cutover sim --proxies 100 --report pictures
   cutover sim --search 1000
@@ -46,8 +46,8 @@ Exit codes: 0 the held flip holds, or no schedule failed, 1 violated, 2 bad use,
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Sim {
-    /// Proxies
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Proxies, at most 100000
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     proxies: u32,
     /// Worker threads of each proxy
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -177,23 +177,11 @@ impl Sim {
         if let Some(folder) = &folder {
             picture::folder(folder)?;
         }
-        let plan = |proxy| trial.plan(proxy);
         let command: Vec<String> = env::args().collect();
-        let run = Run {
-            module,
-            proxies: trial.proxies,
-            plan: &plan,
-            flip: trial.flip(way),
-            until: trial.times().until,
-            window: trial.window(),
-            seed: self.seed,
-            workers: self.workers,
-            command: &command.join(" "),
-            threads: threads(),
-            tell: false,
-        };
         let history = folder.map(|folder| folder.join("history.jsonl"));
-        cutover_sim::run(&run, history.as_deref()).map_err(|error| failed(&error))
+        trial
+            .run(module, way, &command.join(" "), history.as_deref())
+            .map_err(|error| failed(&error))
     }
 
     fn text(&self, trial: &Trial, rows: Vec<Vec<String>>) -> String {
@@ -250,12 +238,6 @@ fn draw(folder: &Path) -> Result<PathBuf, Failure> {
     picture::draw(&judged, &path, folder)
 }
 
-/// The mixed window that is certain, ns; none where no request shows one.
-fn mixed(outturn: &Outturn) -> Option<u64> {
-    let flips = outturn.judgement.figures.flips.iter();
-    flips.filter_map(|flip| flip.mixed_ns).max()
-}
-
 fn stale(outturn: &Outturn) -> u64 {
     outturn
         .judgement
@@ -279,7 +261,7 @@ fn row(word: &str, outturn: &Outturn) -> Vec<String> {
     let ms = |ns: u64| format!("{}.{:03} ms", ns / 1_000_000, ns / 1_000 % 1_000);
     vec![
         word.to_owned(),
-        mixed(outturn).map_or_else(|| "-".to_owned(), ms),
+        outturn.mixed_ns().map_or_else(|| "-".to_owned(), ms),
         stale(outturn).to_string(),
         outturn.waited.to_string(),
         ms(outturn.longest_wait),
@@ -291,7 +273,7 @@ fn row(word: &str, outturn: &Outturn) -> Vec<String> {
 fn of_way(word: &str, outturn: &Outturn) -> Value {
     json!({
         "way": word,
-        "mixed_ns": mixed(outturn),
+        "mixed_ns": outturn.mixed_ns(),
         "stale": stale(outturn),
         "held": outturn.waited,
         "longest_wait_ns": outturn.longest_wait,

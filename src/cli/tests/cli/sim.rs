@@ -89,6 +89,18 @@ fn a_search_tells_what_holds_and_what_does_not() {
 }
 
 #[test]
+fn a_fleet_that_was_never_tried_is_refused() {
+    let stage = Stage::new();
+    assert_run!(stage.run(&["sim", "--proxies", "100001", "--wasm", &module()]), @"
+    exit code: 2
+    --- stderr
+    error: invalid value '100001' for '--proxies <N>': 100001 is not in 1..=100000
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn an_instant_that_leaves_no_time_to_stage_is_refused() {
     let stage = Stage::new();
     assert_run!(stage.run(&["sim", "--at", "300ms", "--wasm", &module()]), @"

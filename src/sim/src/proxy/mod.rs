@@ -285,15 +285,16 @@ impl<'a> Proxy<'a> {
             let name = format!("cutover.plugin.{PLUGIN}.service.{SERVICE}.{what}");
             stats.shown(&name).unwrap_or_default()
         };
+        let count = |what| u32::try_from(stat(what)).unwrap_or(u32::MAX);
         Shown {
             generation: stat("generation"),
             green: stat("active") == 2,
             staged: stat("staged"),
             clock: stat("clock"),
-            late: stat("late"),
-            held: stat("held"),
-            held_over: stat("held_over"),
-            clock_steps: stat("clock_steps"),
+            late: count("late"),
+            held: count("held"),
+            held_over: count("held_over"),
+            clock_steps: count("clock_steps"),
         }
     }
 
