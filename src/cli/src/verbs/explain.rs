@@ -10,12 +10,13 @@ use crate::{
     source::{self, Source},
 };
 use clap::Args;
-use cutover_core::{Color, Generation, Outcome, Plan, RouteBy, decide, headers, token};
+use cutover_control::InWords;
+use cutover_core::{Color, Generation, Outcome, Plan, RouteBy, Service, decide, headers, token};
 use request::Told;
 use serde_json::{Value, json};
 use std::{
-    cell::RefCell, env, ffi::OsString, fs, io::Read as _, os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    cell::RefCell, env, ffi::OsString, fmt::Write as _, fs, io::Read as _,
+    os::unix::ffi::OsStrExt as _, path::PathBuf,
 };
 
 const EXAMPLE: &str = "\
@@ -25,7 +26,8 @@ Example:
   curl -sv localhost:10000 2>&1 >/dev/null | cutover explain --request -
 
 The configuration is an ECDS file, a plugin configuration alone, or --target. What Envoys show is \
-not asked: `cutover status` tells whether they have the same. A preview token of key ID is checked \
+not asked: `cutover status` tells whether they have the same. Before the instant of a staged switch it tells \
+what is true now, and what from then on. A preview token of key ID is checked \
 with the variable CUTOVER_KEY_<ID>, as Envoy has it.
 
 Exit codes: 0 explained, also if the request is refused; 2 bad use or configuration; 3 a key is \
@@ -76,7 +78,8 @@ impl Explain {
             name, plugin, plan, ..
         } = source;
         let (plan, absent) = with_keys(plan, &plugin)?;
-        let request = self.request()?;
+        let mut request = self.request()?;
+        request.arrive(&plan);
         let outcome = decide(&plan, &request);
         if let Some(id) = why::needs_key(&outcome, &request, &absent) {
             let variable = token::variable(&id);
@@ -156,28 +159,52 @@ fn with_keys(plan: Plan, plugin: &str) -> Result<(Plan, Vec<String>), Failure> {
 fn report(name: &str, plan: &Plan, request: &Told, outcome: &Outcome<'_>) -> Report {
     let why = why::in_words(plan, request, outcome);
     let mut json = json!({ "file": name, "why": why });
-    let (head, next) = match outcome {
+    let (mut head, now, next) = told(plan, outcome);
+    merge(&mut json, now);
+    let staged = service(outcome).and_then(|service| request.once_it_rules(service));
+    if let Some((later, due)) = staged {
+        let (then, mut details, _) = told(plan, &decide(plan, &later));
+        let _ = write!(head, "\nfrom {} on: {then}", InWords(due.at()));
+        merge(&mut details, json!({ "at": due.at(), "hold": due.hold() }));
+        merge(&mut json, json!({ "then": details }));
+    }
+    Report::good(format!("{head}\nwhy: {why}"), json).next(next)
+}
+
+/// The service that has decided.
+fn service<'p>(outcome: &'p Outcome<'p>) -> Option<&'p Service> {
+    match outcome {
+        Outcome::Unclaimed => None,
+        Outcome::Answer(answer) => Some(answer.service()),
+        Outcome::Hold(held) => Some(held.service),
+        Outcome::Route(decision) => Some(decision.service),
+    }
+}
+
+/// What becomes of a request in words and in JSON, and what to do next.
+fn told(plan: &Plan, outcome: &Outcome<'_>) -> (String, Value, String) {
+    match outcome {
         Outcome::Unclaimed => (
             "no service: it goes where it would have gone".to_owned(),
+            json!({ "outcome": "unclaimed" }),
             why::mend_host(plan),
         ),
         Outcome::Answer(answer) => {
-            let service = answer.service().name();
-            merge(
-                &mut json,
-                json!({ "service": service, "status": answer.status(), "body": answer.body() }),
-            );
-            let head = format!(
-                "{} from the filter, for service {service}\nbody: {}",
-                answer.status(),
-                answer.body()
-            );
-            (head.trim_end().to_owned(), why::mend_answer(answer))
+            let (service, status, body) = (answer.service().name(), answer.status(), answer.body());
+            let head = format!("{status} from the filter, for service {service}\nbody: {body}");
+            (
+                head.trim_end().to_owned(),
+                json!({ "outcome": "answered", "service": service, "status": status, "body": body }),
+                why::mend_answer(answer),
+            )
         }
         Outcome::Hold(held) => {
             let service = held.service.name();
-            merge(&mut json, json!({ "service": service }));
-            (format!("held, for service {service}"), String::new())
+            (
+                format!("held, for service {service}"),
+                json!({ "outcome": "held", "service": service }),
+                String::new(),
+            )
         }
         Outcome::Route(decision) => {
             let (header, value) = match decision.route() {
@@ -185,33 +212,27 @@ fn report(name: &str, plan: &Plan, request: &Told, outcome: &Outcome<'_>) -> Rep
                 (RouteBy::Header, value) => (headers::COLOR, value),
             };
             let (color, service) = (decision.color, decision.service.name());
-            merge(
-                &mut json,
-                json!({
-                    "service": service,
-                    "color": color,
-                    "generation": decision.generation,
-                    "reason": decision.reason.as_str(),
-                    "refused": decision.refused.map(|refusal| refusal.to_string()),
-                    "route": { "header": header, "value": value },
-                    "decision": decision.header(),
-                }),
-            );
             let head = format!(
                 "{color}, for service {service}\nroute: {header}: {value}\ndecision: {}",
                 decision.header()
             );
-            (head, seen_by_envoys(decision.color, decision.generation))
+            let json = json!({
+                "outcome": "routed",
+                "service": service,
+                "color": color,
+                "generation": decision.generation,
+                "reason": decision.reason.as_str(),
+                "refused": decision.refused.map(|refusal| refusal.to_string()),
+                "route": { "header": header, "value": value },
+                "decision": decision.header(),
+            });
+            (
+                head,
+                json,
+                seen_by_envoys(decision.color, decision.generation),
+            )
         }
-    };
-    let outcome = match outcome {
-        Outcome::Unclaimed => "unclaimed",
-        Outcome::Answer(_) => "answered",
-        Outcome::Hold(_) => "held",
-        Outcome::Route(_) => "routed",
-    };
-    merge(&mut json, json!({ "outcome": outcome }));
-    Report::good(format!("{head}\nwhy: {why}"), json).next(next)
+    }
 }
 
 fn seen_by_envoys(color: Color, generation: Option<Generation>) -> String {

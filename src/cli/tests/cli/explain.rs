@@ -34,6 +34,13 @@ fn configuration() -> Value {
                 "active": "blue", "generation": 9, "blue": { "cluster": "blue" }, "green": { "cluster": "green" },
                 "override": { "header": "x-preview", "keys": ["k1"], "refused": "forbid" },
             },
+            "soon": {
+                "hosts": ["soon.example.com"],
+                "active": "green", "generation": 11, "previous": { "generation": 10, "active": "blue" },
+                "activate_at": 9_000_000_000_000_u64, "hold": 20,
+                "blue": { "cluster": "blue" }, "green": { "cluster": "green" },
+                "override": { "header": "x-soon", "unsigned": true },
+            },
         }
     })
 }
@@ -86,6 +93,76 @@ fn the_active_color_needs_no_more_words() {
       "why": "blue is active"
     }
     "#);
+}
+
+/// A switch that was to activate at an instant.
+fn staged(at: u64) -> Stage {
+    let stage = Stage::new();
+    let switch = json!({
+        "active": "green", "generation": 8, "previous": { "generation": 7, "active": "blue" },
+        "activate_at": at, "hold": 20, "blue": "v1", "green": "v2",
+        "override": { "header": "x-preview", "unsigned": true },
+    });
+    stage.write("it.json", &switch.to_string());
+    stage
+}
+
+#[test]
+fn before_the_instant_of_a_staged_switch_it_tells_what_is_true_now_and_what_then() {
+    let stage = staged(9_000_000_000_000);
+    assert_run!(stage.run(&["explain", "it.json"]), @"
+    exit code: 0
+    --- stdout
+    blue, for service default
+    route: x-cutover-cluster: v1
+    decision: blue;g=7;by=active;svc=default
+    from 2255-03-14T16:00:00.000Z on: green, for service default
+    route: x-cutover-cluster: v2
+    decision: green;g=8;by=active;svc=default
+    why: blue is active; green is staged, and becomes active at 2255-03-14T16:00:00.000Z (hold 20 ms)
+    next: `cutover status` shows whether every Envoy has this configuration
+    ");
+    let json = stage.run(&["explain", "it.json", "-o", "json"]).json();
+    assert_eq!(
+        (&json["color"], &json["generation"], &json["route"]["value"]),
+        (&json!("blue"), &json!(7), &json!("v1"))
+    );
+    let then = &json["then"];
+    assert_eq!(
+        (&then["at"], &then["hold"]),
+        (&json!(9_000_000_000_000_u64), &json!(20))
+    );
+    assert_eq!(
+        (&then["color"], &then["generation"], &then["route"]["value"]),
+        (&json!("green"), &json!(8), &json!("v2"))
+    );
+    // Who asks for green gets it before that, too.
+    assert_run!(stage.run(&["explain", "it.json", "-H", "x-preview: green"]), @"
+    exit code: 0
+    --- stdout
+    green, for service default
+    route: x-cutover-cluster: v2
+    decision: green;g=7;by=override;svc=default
+    from 2255-03-14T16:00:00.000Z on: green, for service default
+    route: x-cutover-cluster: v2
+    decision: green;g=8;by=override;svc=default
+    why: header `x-preview` asks for green, and needs no token for that
+    next: `cutover status` shows whether every Envoy has this configuration
+    ");
+}
+
+#[test]
+fn after_its_instant_a_switch_is_active() {
+    let stage = staged(1_763_722_800_000);
+    assert_run!(stage.run(&["explain", "it.json"]), @"
+    exit code: 0
+    --- stdout
+    green, for service default
+    route: x-cutover-cluster: v2
+    decision: green;g=8;by=active;svc=default
+    why: green is active since 2025-11-21T11:00:00.000Z
+    next: `cutover status` shows whether every Envoy has this configuration
+    ");
 }
 
 #[test]
@@ -227,14 +304,14 @@ fn a_host_of_no_service_is_told() {
     exit code: 0
     --- stdout
     no service: it goes where it would have gone
-    why: no service answers to host `example.com`; the services' hosts are admin.example.com, blog.example.com, shop.example.com, *.shop.example.com
+    why: no service answers to host `example.com`; the services' hosts are admin.example.com, blog.example.com, shop.example.com, *.shop.example.com, soon.example.com
     next: say --host admin.example.com, or add the host to a service's `hosts`
     ");
     assert_run!(explain(&[]), @"
     exit code: 0
     --- stdout
     no service: it goes where it would have gone
-    why: no host was said (--host); the services' hosts are admin.example.com, blog.example.com, shop.example.com, *.shop.example.com
+    why: no host was said (--host); the services' hosts are admin.example.com, blog.example.com, shop.example.com, *.shop.example.com, soon.example.com
     next: say --host admin.example.com, or add the host to a service's `hosts`
     ");
 }
@@ -408,6 +485,8 @@ fn heads() -> Vec<Vec<u8>> {
         host("blog.example.com", "x-blog: old\r\n"),
         host("blog.example.com", "x-blog: Old\r\n"),
         host("blog.example.com", "x-blog: green\r\n"),
+        host("soon.example.com", ""),
+        host("soon.example.com", "x-soon: green\r\n"),
         host("admin.example.com", ""),
         host("admin.example.com", "x-preview: blue\r\n"),
         host("admin.example.com", &format!("x-preview: {admin}\r\n")),

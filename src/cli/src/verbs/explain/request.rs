@@ -1,7 +1,7 @@
 //! A request as somebody tells it.
 
-use cutover_core::{Clock, Request};
-use std::time::SystemTime;
+use cutover_core::{Activation, Clock, Merge, Ordered, Phase, Plan, Request, Service, merge};
+use std::{collections::BTreeMap, time::SystemTime};
 
 /// The head of a request: pseudo headers and headers, names in lower case, values as they came.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,10 @@ pub(super) struct Told {
     headers: Vec<(String, Vec<u8>)>,
     /// HTTP/2 or newer.
     has_frames: bool,
+    /// When it is asked, Unix ns.
+    now: Option<i64>,
+    /// What a proxy makes of the configuration, by key.
+    registers: BTreeMap<String, Vec<u8>>,
 }
 
 impl Told {
@@ -113,6 +117,33 @@ impl Told {
         self.headers.push((name.to_owned(), value.to_vec()));
     }
 
+    /// It is asked now, of a proxy that takes the configuration now: a switch whose instant has not come is staged there.
+    pub(super) fn arrive(&mut self, plan: &Plan) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.now = now.ok().and_then(|now| now.as_nanos().try_into().ok());
+        for service in plan.services() {
+            let switch = Ordered::of(service.switch());
+            if let Some(Merge::Write { register, .. }) =
+                switch.map(|switch| merge(None, &switch, self))
+            {
+                let key = service.register_key().to_owned();
+                self.registers.insert(key, register.encode());
+            }
+        }
+    }
+
+    /// The same request once the service's staged switch rules, and the instant of that; none where nothing is staged.
+    pub(super) fn once_it_rules(&self, service: &Service) -> Option<(Self, Activation)> {
+        let due = service.switch().activation?;
+        let left = match due.phase(self.now?) {
+            Phase::After => return None,
+            Phase::Before | Phase::Within(_) => due.remaining(self.now?),
+        };
+        let mut later = self.clone();
+        later.now = self.now?.checked_add(left.as_nanos().try_into().ok()?);
+        Some((later, due))
+    }
+
     /// The first value of a header.
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
@@ -129,21 +160,18 @@ impl Request for Told {
         }
     }
 
-    /// Nothing: the configuration's own switch rules.
-    fn shared(&self, _key: &str) -> Option<Vec<u8>> {
-        None
+    fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        self.registers.get(key).cloned()
     }
 }
 
 impl Clock for Told {
     fn wall(&self) -> Option<i64> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        now.ok()?.as_nanos().try_into().ok()
+        self.now
     }
 
-    /// None: only a proxy stages switches.
     fn monotonic(&self) -> Option<i64> {
-        None
+        self.now
     }
 }
 

@@ -62,11 +62,13 @@ fn of_route(plan: &Plan, request: &Told, decision: &Decision<'_>) -> String {
         }
         Reason::Active => match service.switch().activation {
             None => format!("{color} is active"),
-            Some(due) => format!(
-                "{color} is active from {} on, {} until then",
+            Some(due) if decision.is_staged => format!(
+                "{color} is active; {} is staged, and becomes active at {} (hold {} ms)",
+                service.switch().active,
                 InWords(due.at()),
-                color.other()
+                due.hold()
             ),
+            Some(due) => format!("{color} is active since {}", InWords(due.at())),
         },
         Reason::Closed => format!(
             "{} is active but closed, so that {color} serves",
