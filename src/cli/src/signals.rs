@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use cutover_control::Interrupt;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Raised by the first of SIGINT, SIGTERM and SIGHUP, which from here on end nothing by themselves.
+/// Raised by each SIGINT, SIGTERM and SIGHUP, which from here on end nothing by themselves.
 pub(crate) fn interrupt() -> Result<Interrupt, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| {
@@ -17,12 +17,14 @@ pub(crate) fn interrupt() -> Result<Interrupt, Failure> {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-            _ = hang_up.recv() => {}
+        loop {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+            raised.raise();
         }
-        raised.raise();
     });
     Ok(interrupt)
 }

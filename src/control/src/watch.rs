@@ -77,6 +77,8 @@ pub enum Step {
     Cancelling {
         /// For whose sake; nobody's, where somebody asked for it.
         why: Vec<String>,
+        /// Whether it was told to stop.
+        is_stopped: bool,
     },
     /// An Envoy shows it.
     Shown(Proxy),

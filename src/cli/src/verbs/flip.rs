@@ -44,7 +44,7 @@ Else it is taken back before that instant, everywhere. --now pushes as to one En
 reaches them. --resume sees a staged flip through whose command is gone, --cancel takes it back.
 
 In a terminal it asks before it writes; elsewhere --yes has to be said. Ctrl-C says what is true \
-then; before its instant it takes a staged flip back. Every flip is noted in PATH.journal (`cutover \
+then; before its instant it takes a staged flip back, and waits for that: pressed again it does not wait. Every flip is noted in PATH.journal (`cutover \
 history`).
 
 Exit codes: 0 done, 1 refused, taken back, or not shown by every Envoy, 2 bad use or configuration, 3 an \

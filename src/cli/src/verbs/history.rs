@@ -137,6 +137,10 @@ fn outcome(chapter: &Chapter) -> String {
         }
         Kind::Written => "written, no Envoy was asked".to_owned(),
         Kind::Missing => some,
+        Kind::Interrupted if !end.in_doubt.is_empty() => format!(
+            "interrupted while it was taken back, in doubt {}",
+            end.in_doubt.join(" ")
+        ),
         Kind::Interrupted => format!("interrupted: {some}"),
         Kind::Failed => "failed: nothing was written".to_owned(),
         Kind::Staged => "staged".to_owned(),

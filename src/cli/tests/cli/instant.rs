@@ -1,9 +1,10 @@
 //! Flips of several Envoys at one instant, as far as an admin interface and a file show them.
 
 use crate::support::{Ran, Server, Stage, until};
+use cutover_control::FileTarget;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::{process::Child, time::SystemTime};
+use std::{cell::OnceCell, process::Child, time::SystemTime};
 
 /// A flip that activates soon. A busy machine may tell a clock within no less than some of its hold.
 const FLIP: [&str; 7] = [
@@ -247,6 +248,73 @@ fn told_to_stop_before_the_instant_it_takes_the_switch_back() {
         let status = stage.flip(&["status"], &[&one, &two]);
         says(&status, 0, &["agrees"]);
     }
+}
+
+#[test]
+fn told_to_stop_twice_it_does_not_wait_for_an_envoy_that_hears_of_nothing() {
+    let stage = stage();
+    let (one, stuck) = (following(&stage), Server::stuck(1, 1));
+    let envoys = [&one, &stuck];
+    let child = started(&stage, &LATER, &envoys);
+    let staged = stage.configuration();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    until("the cancel", || stage.configuration() != staged);
+    let ran = kill(child, Signal::INT, &stage).naming(&envoys);
+    says(
+        &ran,
+        3,
+        &[
+            "taking it back; Ctrl-C again stops before every Envoy shows that",
+            "stopped while it was taken back: default stays blue",
+            "missing: [ENVOY-2] shows generation 1 (blue)",
+            "is green until it does",
+        ],
+    );
+    assert_eq!(stage.configuration()["active"], "blue");
+    let history = stage.flip(&["history"], &[]).naming(&envoys);
+    let lines = history
+        .stdout
+        .matches("interrupted while it was taken back, in doubt [ENVOY-2]");
+    assert_eq!(lines.count(), 2, "{history}");
+}
+
+#[test]
+fn told_to_stop_twice_where_the_cancel_cannot_be_written_it_says_how_to_go_on() {
+    let stage = stage();
+    let (one, two) = (following(&stage), following(&stage));
+    let envoys = [&one, &two];
+    let child = started(&stage, &LATER, &envoys);
+    let file = FileTarget::new(stage.path("cutover.json"));
+    let held = OnceCell::new();
+    until("the lock", || {
+        file.lock().is_ok_and(|lock| held.set(lock).is_ok())
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = kill(child, Signal::TERM, &stage);
+    says(
+        &ran,
+        3,
+        &[
+            "stopped, and not taken back: default becomes green at",
+            "`cutover flip --cancel` takes it back, `cutover flip --resume` sees it through",
+        ],
+    );
+    drop(held);
+    says(
+        &stage.flip(&["status"], &envoys),
+        0,
+        &[
+            "green is staged on 2 of 2 Envoys",
+            "the command that staged it is gone",
+        ],
+    );
+    says(
+        &stage.flip(&["flip", "--cancel"], &envoys),
+        0,
+        &["taken back before", "default stays blue"],
+    );
+    let history = stage.flip(&["history", "-o", "json"], &[]).json();
+    assert_eq!(history["switches"][0]["outcome"], "cancelled");
 }
 
 #[test]

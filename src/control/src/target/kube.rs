@@ -136,7 +136,12 @@ impl KubeTarget {
                     instant(ended)
                 ),
             ),
-            Kind::InDoubt => (
+            Kind::Interrupted if ended.in_doubt.is_empty() => (
+                EventKind::Warning,
+                "SwitchNotConfirmed",
+                format!("{service} to {to}: interrupted, {on}; missing: {lacks}"),
+            ),
+            Kind::InDoubt | Kind::Interrupted => (
                 EventKind::Warning,
                 "SwitchInDoubt",
                 format!(
@@ -144,11 +149,6 @@ impl KubeTarget {
                     ended.in_doubt.join(", "),
                     instant(ended)
                 ),
-            ),
-            Kind::Interrupted => (
-                EventKind::Warning,
-                "SwitchNotConfirmed",
-                format!("{service} to {to}: interrupted, {on}; missing: {lacks}"),
             ),
             Kind::Missing => (
                 EventKind::Warning,

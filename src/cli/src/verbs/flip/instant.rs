@@ -9,7 +9,7 @@ use cutover_control::{
     Ending, FlipError, InMilliseconds, InWords, InstantRequest, Lagging, Measured, Proxy,
     ResumeRequest, Scheduled, State, Target, Unshown, flip_at, resume,
 };
-use cutover_core::Color;
+use cutover_core::{Color, Generation};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::task::JoinHandle;
@@ -133,8 +133,37 @@ fn came_of(
                 )
                 .details(json))
         }
+        Ending::Stopped {
+            cancel, unheard, ..
+        } => Err(stopped(*cancel, unheard, scheduled.shown.len(), &told).details(json)),
         Ending::Cancelled { .. } => cancelled(&scheduled, &told, json, asked),
     }
+}
+
+/// Told to stop a second time.
+fn stopped(cancel: Option<Generation>, unheard: &[Unshown], shown: usize, told: &Told) -> Failure {
+    let Told {
+        services,
+        active,
+        at,
+        generation,
+        ..
+    } = told;
+    let keeps = active.other();
+    if let Some(cancel) = cancel {
+        let message = format!(
+            "stopped while it was taken back: {services} stays {keeps}, generation {cancel}; {}",
+            showing(unheard, shown)
+        );
+        return Failure::environment(message).hint(format!(
+            "`cutover wait` waits until every Envoy shows it; one that has not heard of it at {at} is {active} until it does"
+        ));
+    }
+    let message = format!(
+        "stopped, and not taken back: {services} becomes {active} at {at}, generation {generation}"
+    );
+    Failure::environment(message)
+        .hint("`cutover flip --cancel` takes it back, `cutover flip --resume` sees it through")
 }
 
 fn cancelled(
@@ -245,7 +274,7 @@ fn as_json(scheduled: &Scheduled, told: &Told) -> Value {
         Ending::Cancelled { .. } if scheduled.ending.in_doubt().is_empty() => "cancelled",
         Ending::Cancelled { .. } => "in-doubt",
         Ending::Superseded { .. } => "superseded",
-        Ending::Interrupted(_) => "interrupted",
+        Ending::Interrupted(_) | Ending::Stopped { .. } => "interrupted",
     };
     let services = scheduled.written.iter().map(|written| {
         let before = State::from(&written.before);
@@ -264,6 +293,9 @@ fn as_json(scheduled: &Scheduled, told: &Told) -> Value {
         Ending::Missing(missing) | Ending::Interrupted(missing) => {
             ([].as_slice(), missing.as_slice(), None)
         }
+        Ending::Stopped {
+            cancel, unheard, ..
+        } => ([].as_slice(), unheard.as_slice(), cancel.as_ref()),
         _ => ([].as_slice(), [].as_slice(), None),
     };
     let lagging = why.iter().map(|lagging| {

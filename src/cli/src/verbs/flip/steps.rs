@@ -31,8 +31,12 @@ pub(crate) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandl
                     json!({ "hold": hold_ms }),
                     &format!("the clocks ask for a longer hold: staged again with {hold_ms} ms"),
                 ),
-                Step::Cancelling { why } => {
+                Step::Cancelling { why, is_stopped } => {
                     let words = match why.as_slice() {
+                        [] if is_stopped => {
+                            "taking it back; Ctrl-C again stops before every Envoy shows that"
+                                .to_owned()
+                        }
                         [] => "taking it back".to_owned(),
                         why => format!("taking it back: {}", why.join("; ")),
                     };

@@ -81,12 +81,30 @@ impl Conductor {
                     match self.cancel(generation, &views, &board).await {
                         Ok(begun) => cancels = begun,
                         Err(Hindrance::Overtaken(state)) => break overtaken(state),
+                        Err(Hindrance::Failed(error)) if self.interrupt.is_insisted() => {
+                            self.warnings.push(error.to_string());
+                            break Ending::Stopped {
+                                cancel: None,
+                                in_doubt: vec![],
+                                unheard: vec![],
+                            };
+                        }
                         Err(Hindrance::Failed(error)) => {
                             return Err(self.not_cancelled(error).await);
                         }
                     }
                 }
                 Action::Done(outcome) => break self.ending(outcome, &board),
+                Action::Wait { .. }
+                    if self.protocol.is_cancelled() && self.interrupt.is_insisted() =>
+                {
+                    let unheard = self.unshown(&board, &views);
+                    break Ending::Stopped {
+                        cancel: Some(self.protocol.generation()),
+                        in_doubt: unheard.iter().map(|one| one.proxy.clone()).collect(),
+                        unheard,
+                    };
+                }
                 Action::Wait { .. } if is_over || (is_stopped && self.protocol.is_through()) => {
                     let unshown = self.unshown(&board, &views);
                     break if self.protocol.is_cancelled() {
@@ -113,6 +131,7 @@ impl Conductor {
                             is_stopped = true;
                             self.protocol.stop();
                         }
+                        () = self.interrupt.insisted(), if is_stopped => {}
                         members = fleet.next() => {
                             let (came, went) = board.follow(&members, &self.known);
                             for proxy in came {
@@ -161,7 +180,10 @@ impl Conductor {
         let Some(staged) = staged else {
             return Err("nothing is staged".to_owned());
         };
-        match self.pen.over(staged, &changes, &begun, until).await {
+        let over = self
+            .pen
+            .over(staged, &changes, &begun, until, &self.interrupt);
+        match over.await {
             Ok(put) => self.put(put),
             Err(Hindrance::Failed(error)) => return Err(error.to_string()),
             Err(Hindrance::Overtaken(state)) => {
@@ -221,10 +243,14 @@ impl Conductor {
         };
         self.step(Step::Cancelling {
             why: why.iter().map(ToString::to_string).collect(),
+            is_stopped: self.interrupt.is_raised(),
         });
         self.why = why;
         let until = self.line.instant(self.protocol.due().closes());
-        let put = self.pen.over(staged, &changes, &begun, until).await?;
+        let over = self
+            .pen
+            .over(staged, &changes, &begun, until, &self.interrupt);
+        let put = over.await?;
         self.put(put);
         Ok(begun)
     }

@@ -65,6 +65,16 @@ pub enum Ending {
     },
     /// It was told to stop when it was too late to take it back.
     Interrupted(Vec<Unshown>),
+    /// It was told to stop, and told again while it took it back.
+    Stopped {
+        /// The generation that keeps the old color; none where that could not be written yet, and the switch is
+        /// staged still.
+        cancel: Option<Generation>,
+        /// Those that did not show the cancel by then: they switch if they have not heard of it at the instant.
+        in_doubt: Vec<Proxy>,
+        /// What they showed.
+        unheard: Vec<Unshown>,
+    },
 }
 
 /// An Envoy that is not ready for an instant.
@@ -140,14 +150,14 @@ impl Ending {
                 in_doubt, unheard, ..
             } if in_doubt.is_empty() && unheard.is_empty() => Kind::Cancelled,
             Self::Cancelled { .. } => Kind::InDoubt,
-            Self::Interrupted(_) => Kind::Interrupted,
+            Self::Interrupted(_) | Self::Stopped { .. } => Kind::Interrupted,
         }
     }
 
     /// The Envoys that may have switched though it was taken back.
     pub fn in_doubt(&self) -> &[Proxy] {
         match self {
-            Self::Cancelled { in_doubt, .. } => in_doubt,
+            Self::Cancelled { in_doubt, .. } | Self::Stopped { in_doubt, .. } => in_doubt,
             _ => &[],
         }
     }

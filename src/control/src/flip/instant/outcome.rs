@@ -95,7 +95,7 @@ impl Conductor {
     ) -> Scheduled {
         let missing: &[Unshown] = match &ending {
             Ending::Missing(missing) | Ending::Interrupted(missing) => missing,
-            Ending::Cancelled { unheard, .. } => unheard,
+            Ending::Cancelled { unheard, .. } | Ending::Stopped { unheard, .. } => unheard,
             Ending::Already | Ending::Activated | Ending::Superseded { .. } => &[],
         };
         let at = Instant::now();
@@ -120,6 +120,9 @@ impl Conductor {
         let ends: Vec<_> = ends
             .chain(cancels.iter().map(|begun| note(begun, of_cancel)))
             .collect();
+        // What is staged still has no end yet: whoever takes it up notes that.
+        let is_open = matches!(ending, Ending::Stopped { cancel: None, .. });
+        let ends = if is_open { vec![] } else { ends };
         for end in &ends {
             self.note(end).await;
         }

@@ -2,7 +2,7 @@
 
 use super::FlipError;
 use crate::{
-    Document, Entry, State, Target, TargetError,
+    Document, Entry, Interrupt, State, Target, TargetError,
     flip::write::{self, How, Put},
     service_of,
 };
@@ -36,13 +36,14 @@ impl<E: Into<FlipError>> From<E> for Hindrance {
 
 impl Pen {
     /// Writes these switches where the configuration still has that generation of each service. It is tried
-    /// again until then, and at least once.
+    /// again until then or until somebody insists on a stop, and at least once.
     pub(super) async fn over(
         &self,
         staged: Generation,
         changes: &[(String, Switch)],
         begun: &[Entry],
         until: Instant,
+        interrupt: &Interrupt,
     ) -> Result<Put, Hindrance> {
         loop {
             let failed = match self.once(staged, changes, begun).await {
@@ -62,10 +63,13 @@ impl Pen {
                         )
                 )
             );
-            if !may_pass || Instant::now() >= until {
+            if !may_pass || Instant::now() >= until || interrupt.is_insisted() {
                 return Err(Hindrance::Failed(failed));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                () = interrupt.insisted() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
     }
 
