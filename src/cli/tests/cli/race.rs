@@ -1,11 +1,14 @@
 //! Writers that come at once, are killed, or are looked at while they write.
 
-use crate::support::Stage;
+use crate::support::{Server, Stage, ecds, until};
 use cutover_control::Document;
 use serde_json::json;
 use std::{
     fs,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -122,4 +125,24 @@ fn of_flips_at_once_one_writes_and_each_other_says_so_or_finds_it_done() {
     assert_eq!(switches[0]["outcome"], "written");
     let generation = &stage.configuration()["generation"];
     assert_eq!(switches[0]["to"]["generation"], *generation);
+}
+
+#[test]
+fn a_way_back_that_finds_another_one_made_does_not_go_forth_again() {
+    let switch = |active: &str, generation: u64, before: &str| {
+        let previous = json!({"active": before, "generation": generation - 1});
+        json!({"active": active, "generation": generation, "previous": previous, "blue": "a", "green": "b"})
+    };
+    let stage = Stage::with(&switch("green", 2, "blue"));
+    let asked = Arc::default();
+    let silent = Server::silent(&asked);
+    let back = ["rollback", "--deadline", "100ms"];
+    let child = stage.to_flip(&back, &[&silent]).spawn().unwrap();
+    // It has read the file, and waits for an answer.
+    until("the question", || asked.load(Ordering::Relaxed));
+    stage.write("cutover.json", &ecds(&switch("blue", 3, "green")));
+    let ran = stage.ran(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let after = stage.configuration();
+    assert_eq!(after["active"], "blue", "{ran}");
 }

@@ -11,6 +11,7 @@ use crate::{
     Stats, Target, TargetError, service_of,
     watch::{self, Goal, Outcome, Shown, Step, Steps, Unshown, Watched},
 };
+use cutover_core::Color;
 use cutover_kube::ApplyError;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -50,8 +51,12 @@ impl Order<'_> {
             () = self.interrupt.raised() => return Err(stopped()),
             prepared = self.prepare(target) => prepared?,
         };
-        let Seen { document, looks } = seen;
-        let intent = self.intent(&document)?;
+        let Seen {
+            document,
+            looks,
+            to,
+        } = seen;
+        let intent = self.intent(&document, Aim::To(to))?;
         let Some(change) = intent.change(&document, self.expect, self.generation, None, &looks)?
         else {
             let nowhere = intent.nowhere(&document, &looks)?;
@@ -106,7 +111,8 @@ impl Order<'_> {
             file.own_metadata()?;
         }
         let document = target.read().await?;
-        let intent = self.intent(&document)?;
+        let intent = self.intent(&document, self.aim)?;
+        let to = intent.to;
         let plan = document.plan()?;
         let services = [service_of(&plan, self.service)?];
         let looks = look(&document, &services, self.fleet, self.aim, self.force).await;
@@ -115,7 +121,12 @@ impl Order<'_> {
             return Err(FlipError::Unreachable(silent));
         }
         let Target::File(file) = target else {
-            return Ok((Seen { document, looks }, Pen::Kube));
+            let seen = Seen {
+                document,
+                looks,
+                to,
+            };
+            return Ok((seen, Pen::Kube));
         };
         let lock = self.lock(file).await?;
         let found = lock.read()?;
@@ -123,11 +134,15 @@ impl Order<'_> {
             return Err(FlipError::Raced {
                 service: intent.service.clone(),
                 before: (&intent.before).into(),
-                found: (&self.intent(&found)?.before).into(),
+                found: (&self.intent(&found, self.aim)?.before).into(),
             });
         }
-        let document = found;
-        Ok((Seen { document, looks }, Pen::File(lock)))
+        let seen = Seen {
+            document: found,
+            looks,
+            to,
+        };
+        Ok((seen, Pen::File(lock)))
     }
 
     async fn lock(&self, target: &FileTarget) -> Result<Locked, TargetError> {
@@ -138,8 +153,8 @@ impl Order<'_> {
         write::lock(target, patience).await
     }
 
-    fn intent(&self, document: &Document) -> Result<Intent, FlipError> {
-        Intent::of(document, self.service, self.aim, self.expect, self.agreed)
+    fn intent(&self, document: &Document, aim: Aim) -> Result<Intent, FlipError> {
+        Intent::of(document, self.service, aim, self.expect, self.agreed)
     }
 
     /// Notes what is about to happen, and writes it. A way back goes on from what another writer left.
@@ -183,7 +198,7 @@ impl Order<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            intent = self.intent(&now)?;
+            intent = self.intent(&now, Aim::To(intent.to))?;
             let again = intent.change(&now, self.expect, self.generation, None, looks)?;
             let Some(again) = again else { break };
             change.switch = again.switch;
@@ -320,6 +335,9 @@ enum Pen {
 struct Seen {
     document: Document,
     looks: Vec<Look>,
+    /// The color that is meant, as the target was when it was first read: of two ways back at once the second one
+    /// would go forth again.
+    to: Color,
 }
 
 impl From<&Unshown> for Absent {
