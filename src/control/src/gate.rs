@@ -69,7 +69,7 @@ pub enum Refusal {
         /// What the file is.
         file: ModuleId,
     },
-    /// An Envoy refused the last file: what it runs cannot be seen.
+    /// An Envoy refused the last file, or has not taken it yet: what it runs cannot be seen.
     RefusedLast {
         /// The Envoy.
         proxy: Proxy,
@@ -153,8 +153,8 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "{proxy} refused its last file ({}) and runs an older one ({}): whether more than the \
-                     switch would change cannot be seen",
+                    "{proxy} refused its last file ({}), or has not taken it yet, and runs an older one ({}): \
+                     whether more than the switch would change cannot be seen",
                     version(refused),
                     version(runs)
                 )
@@ -195,7 +195,8 @@ impl Refusal {
                  flipped"
             }
             Self::RefusedLast { .. } => {
-                "that Envoy's log says why; mend the file, copy it beside itself and `mv` the copy over it"
+                "try again in a second; if it stays, that Envoy's log says why: mend the file, copy it beside itself \
+                 and `mv` the copy over it"
             }
         }
     }

@@ -124,7 +124,7 @@ fn of_a_file_that_envoy_refused_nothing_is_concluded() {
     assert_eq!(
         said,
         [
-            "127.0.0.1:9901 refused its last file (1) and runs an older one (without a version): whether more than the switch would change cannot be seen"
+            "127.0.0.1:9901 refused its last file (1), or has not taken it yet, and runs an older one (without a version): whether more than the switch would change cannot be seen"
         ]
     );
 }

@@ -156,8 +156,8 @@ fn an_envoy_that_refused_its_last_file_is_told() {
     assert_run!(stage.flip(&FLIP, &[&envoy]), @r#"
     exit code: 1
     --- stderr
-    error: [ENVOY-1] refused its last file (1) and runs an older one (0): whether more than the switch would change cannot be seen
-    hint: nothing was written; that Envoy's log says why; mend the file, copy it beside itself and `mv` the copy over it; --force flips all the same
+    error: [ENVOY-1] refused its last file (1), or has not taken it yet, and runs an older one (0): whether more than the switch would change cannot be seen
+    hint: nothing was written; try again in a second; if it stays, that Envoy's log says why: mend the file, copy it beside itself and `mv` the copy over it; --force flips all the same
     "#);
     passes_only_by_force(&blue(), &[&envoy]);
 }
