@@ -123,6 +123,10 @@ pub enum Kind {
     InDoubt,
     /// It was staged again under a newer generation, which has an entry of its own.
     Restaged,
+    /// It should have been taken back, and that could not be written: it activates all the same.
+    NotCancelled,
+    /// Somebody else wrote a newer switch over it.
+    Superseded,
 }
 
 impl Kind {

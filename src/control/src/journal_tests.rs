@@ -229,3 +229,22 @@ fn a_switch_that_is_staged_has_no_end_yet_and_rules_from_its_instant_on() {
     begun.activate_at = Some(unix_ms() - 1);
     assert_eq!(recalled(&begun).last, begun.to);
 }
+
+#[test]
+fn who_took_a_switch_up_knows_more_of_its_end_than_who_was_overtaken() {
+    let begun = begun();
+    let noted = |kinds: &[Kind]| {
+        let ends = kinds.iter().map(|kind| begun.ended(*kind, Duration::ZERO));
+        let lines: Vec<_> = std::iter::once(begun.clone()).chain(ends).collect();
+        let fates = fates(&lines, None);
+        let [Fate::Noted(end)] = fates.as_slice() else {
+            panic!("{fates:?}");
+        };
+        end.kind
+    };
+    let (cancelled, superseded) = (Kind::Cancelled, Kind::Superseded);
+    assert_eq!(noted(&[Kind::NotCancelled, cancelled]), cancelled);
+    assert_eq!(noted(&[cancelled, superseded]), cancelled);
+    assert_eq!(noted(&[superseded, cancelled]), cancelled);
+    assert_eq!(noted(&[superseded]), superseded);
+}

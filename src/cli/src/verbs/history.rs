@@ -155,13 +155,22 @@ fn outcome(chapter: &Chapter) -> String {
             } else {
                 &end.in_doubt
             };
-            format!(
-                "taken back, in doubt {} at {}",
-                doubtful.join(" "),
-                time_of_day(end.activate_at)
-            )
+            let doubtful = doubtful.join(" ");
+            match end.activate_at {
+                Some(at) => format!(
+                    "taken back, in doubt {doubtful} at {}",
+                    time_of_day(Some(at))
+                ),
+                // The cancel itself, which waits for no instant.
+                None => format!("not shown in time by {doubtful}"),
+            }
         }
         Kind::Restaged => "staged again with a longer hold".to_owned(),
+        Kind::NotCancelled => format!(
+            "could not be taken back, activates at {}",
+            time_of_day(end.activate_at)
+        ),
+        Kind::Superseded => "another switch came in between".to_owned(),
     }
 }
 
@@ -213,6 +222,8 @@ fn word(kind: Kind) -> &'static str {
         Kind::Cancelled => "cancelled",
         Kind::InDoubt => "in-doubt",
         Kind::Restaged => "restaged",
+        Kind::NotCancelled => "not-cancelled",
+        Kind::Superseded => "superseded",
     }
 }
 

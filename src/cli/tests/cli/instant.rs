@@ -131,6 +131,17 @@ fn one_that_does_not_stage_it_has_it_taken_back_everywhere_and_is_named() {
             (&json!("cancel"), &json!("in-doubt"))
         ]
     );
+    // The cancel has no instant that could be told.
+    let history = stage.flip(&["history"], &[]);
+    says(
+        &history,
+        0,
+        &[
+            "taken back, in doubt 127.0.0.1:",
+            "not shown in time by 127.0.0.1:",
+        ],
+    );
+    assert!(!history.stdout.contains("00:00:00"), "{history}");
 }
 
 #[test]
@@ -412,6 +423,43 @@ fn a_switch_whose_command_was_killed_can_be_seen_through() {
 }
 
 #[test]
+fn a_switch_that_cannot_be_taken_back_is_noted_as_that() {
+    let stage = stage();
+    let (one, two) = (Server::stuck(1, 1), Server::stuck(1, 1));
+    let child = started(&stage, &LATER, &[&one, &two]);
+    let good = stage.read("cutover.json");
+    stage.write("cutover.json", "{");
+    let ran = kill(child, Signal::INT, &stage);
+    says(
+        &ran,
+        1,
+        &["the switch could not be taken back: cutover.json is not an ECDS file"],
+    );
+    stage.write("cutover.json", &good);
+    let history = |place: usize| {
+        let history = stage.flip(&["history", "-o", "json"], &[]).json();
+        history["switches"][place]["outcome"].clone()
+    };
+    assert_eq!(history(0), "not-cancelled");
+    says(
+        &stage.flip(&["history"], &[]),
+        0,
+        &["could not be taken back, activates at "],
+    );
+    // Who takes it back after all ends the same line again.
+    let following = [&following(&stage), &following(&stage)];
+    says(
+        &stage.flip(&["flip", "--cancel"], &following),
+        0,
+        &["taken back before"],
+    );
+    assert_eq!(
+        (history(0), history(1)),
+        (json!("cancelled"), json!("done"))
+    );
+}
+
+#[test]
 fn a_way_back_before_the_instant_is_the_cancel_and_is_not_gated() {
     let stage = stage();
     let (one, two) = (following(&stage), following(&stage));
@@ -429,6 +477,9 @@ fn a_way_back_before_the_instant_is_the_cancel_and_is_not_gated() {
     // Whoever staged it finds that out, and ends.
     let ran = stage.ran(child.wait_with_output().unwrap());
     says(&ran, 1, &["another switch came in between"]);
+    let history = stage.flip(&["history", "-o", "json"], &[]).json();
+    assert_eq!(history["switches"][0]["outcome"], "superseded");
+    assert_eq!(history["switches"][0]["shown"], json!([]));
 }
 
 #[test]
@@ -460,8 +511,9 @@ fn several_services_switch_by_one_write() {
     let envoy = following(&stage);
     let flip = [&FLIP[..], &["--service", "api,shop"]].concat();
     let dry = [&flip[..], &["--dry-run"]].concat();
+    let ran = stage.flip(&dry, &[&envoy]);
     says(
-        &stage.flip(&dry, &[&envoy]),
+        &ran,
         0,
         &[
             "api: blue -> green",

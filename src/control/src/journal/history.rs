@@ -68,10 +68,12 @@ impl Chapter {
 }
 
 fn fate(begun: &Entry, later: &[Entry], file: &impl Fn(&str) -> Option<State>) -> Fate {
-    if let Some(end) = later
+    // Who takes up a staged switch ends the same line again, and knows more. The one that it was taken from
+    // only sees a newer switch, earlier or later.
+    let ends = later
         .iter()
-        .find(|entry| entry.id == begun.id && entry.kind.is_end())
-    {
+        .filter(|entry| entry.id == begun.id && entry.kind.is_end());
+    if let Some(end) = ends.max_by_key(|end| end.kind != Kind::Superseded) {
         return Fate::Noted(Box::new(end.clone()));
     }
     if begun.by.is_alive_elsewhere(begun.at) {

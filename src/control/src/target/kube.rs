@@ -150,6 +150,19 @@ impl KubeTarget {
                     instant(ended)
                 ),
             ),
+            Kind::NotCancelled => (
+                EventKind::Warning,
+                "SwitchNotCancelled",
+                format!(
+                    "{service} to {to} could not be taken back, and activates at {}",
+                    instant(ended)
+                ),
+            ),
+            Kind::Superseded => (
+                EventKind::Warning,
+                "SwitchNotConfirmed",
+                format!("{service} to {to}: another switch came in between"),
+            ),
             Kind::Missing => (
                 EventKind::Warning,
                 "SwitchNotConfirmed",

@@ -271,7 +271,8 @@ impl Conductor {
 
     async fn not_cancelled(&mut self, error: FlipError) -> FlipError {
         for begun in self.begun.clone() {
-            self.note(&begun.ended(Kind::InDoubt, begun.took())).await;
+            self.note(&begun.ended(Kind::NotCancelled, begun.took()))
+                .await;
         }
         let (services, due) = (self.changes.iter(), self.protocol.due());
         FlipError::NotCancelled {

@@ -145,7 +145,8 @@ impl Ending {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Already | Self::Activated => Kind::Activated,
-            Self::Missing(_) | Self::Superseded { .. } => Kind::Missing,
+            Self::Missing(_) => Kind::Missing,
+            Self::Superseded { .. } => Kind::Superseded,
             Self::Cancelled {
                 in_doubt, unheard, ..
             } if in_doubt.is_empty() && unheard.is_empty() => Kind::Cancelled,

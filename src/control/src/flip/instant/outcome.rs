@@ -99,7 +99,8 @@ impl Conductor {
             Ending::Already | Ending::Activated | Ending::Superseded { .. } => &[],
         };
         let at = Instant::now();
-        let shown = board.proxies().into_iter();
+        let is_superseded = matches!(ending, Ending::Superseded { .. });
+        let shown = board.proxies().into_iter().filter(|_| !is_superseded);
         let shown: Vec<_> = shown
             .filter(|proxy| missing.iter().all(|one| one.proxy != *proxy))
             .map(|proxy| Shown { proxy, at })
