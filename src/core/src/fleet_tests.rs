@@ -420,6 +420,32 @@ fn a_switch_is_taken_up_again_where_it_stands() {
 }
 
 #[test]
+fn one_that_has_not_answered_yet_after_the_instant_is_unseen_and_not_late() {
+    let silent = views(&[("a", None), ("b", shows(1))]);
+    let mut protocol = Protocol::resume(terms(), generation(7));
+    protocol.step(T + SECOND, &silent).unwrap();
+    let shown = views(&[("a", shows(7)), ("b", shows(7))]);
+    let activated = Outcome::Activated {
+        generation: generation(7),
+        // It showed the switch before when the window was over.
+        late: BTreeSet::from(["b"]),
+        unseen: BTreeSet::from(["a"]),
+    };
+    assert_eq!(
+        protocol.step(T + SECOND, &shown),
+        Ok(Action::Done(activated))
+    );
+    // At the gate there is time left in which it has to answer.
+    let terms = Terms {
+        on_lag: OnLag::Proceed,
+        ..terms()
+    };
+    let mut protocol = Protocol::resume(terms, generation(7));
+    protocol.step(terms.gate(), &silent).unwrap();
+    assert_eq!(protocol.late(), BTreeSet::from(["a", "b"]));
+}
+
+#[test]
 fn an_operator_that_looked_away_does_not_say_that_all_were_in_time() {
     // It stands still over the gate and the instant. Then all show it, also one that has come since.
     let mut protocol = pushed(terms());

@@ -420,6 +420,31 @@ fn a_switch_whose_command_was_killed_can_be_seen_through() {
     let history = stage.flip(&["history", "-o", "json"], &[]).json();
     assert_eq!(history["switches"].as_array().map(Vec::len), Some(1));
     assert_eq!(history["switches"][0]["outcome"], "activated");
+    // Once more there is nothing to see through, and nothing to note.
+    let noted = stage.read("cutover.json.journal");
+    let (again, json) = json_of(&stage, &["flip", "--resume"], &envoys);
+    says(&again, 0, &[]);
+    assert_eq!(
+        (&json["outcome"], &json["late"]),
+        (&json!("already"), &json!([]))
+    );
+    assert_eq!(stage.read("cutover.json.journal"), noted);
+}
+
+#[test]
+fn who_takes_a_switch_up_after_its_instant_calls_nobody_late_that_it_has_not_seen() {
+    let stage = stage();
+    let (one, two) = (following(&stage), following(&stage));
+    let envoys = [&one, &two];
+    let child = started(&stage, &FLIP, &envoys);
+    let _ = kill(child, Signal::KILL, &stage);
+    let due = stage.configuration()["activate_at"].as_u64().unwrap() + 250;
+    until("the instant", || unix_ms() > due);
+    let (ran, json) = json_of(&stage, &["flip", "--resume"], &envoys);
+    says(&ran, 0, &[]);
+    assert_eq!(json["outcome"], "activated");
+    assert_eq!(json["late"], json!([]), "{ran}");
+    assert_eq!(json["unseen"].as_array().map(Vec::len), Some(2), "{ran}");
 }
 
 #[test]

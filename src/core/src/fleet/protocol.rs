@@ -248,7 +248,12 @@ impl<K: Ord + Clone> Protocol<K> {
         if !lags.is_empty() && self.terms.on_lag == OnLag::Cancel && may_be_cancelled {
             return self.cancel(now, lags);
         }
-        let unready = |lag: &Lag| !matches!(lag, Lag::Unmeasured | Lag::ClockOff(_));
+        // One that has not answered since the window opened may have been in time all the same: it is unseen.
+        let unready = |lag: &Lag| match lag {
+            Lag::Unmeasured | Lag::ClockOff(_) => false,
+            Lag::Silent => may_be_cancelled,
+            _ => true,
+        };
         let late = lags.iter().filter(|(_, lag)| unready(lag));
         self.phase = Phase::Confirming {
             late: late.map(|(key, _)| key.clone()).collect(),

@@ -1,6 +1,6 @@
 //! Taking up a staged switch whose operator is gone: to see it through, or to take it back.
 
-use super::{Scheduled, conduct::Conductor, pen::Pen, services};
+use super::{Intent, Look, Scheduled, conduct::Conductor, pen::Pen, services};
 use crate::{
     Entry, Fleet, FlipError, Interrupt, Kind, State, Target, Written,
     clock::{ClockLine, micros},
@@ -109,6 +109,12 @@ pub async fn resume(target: &Target, request: &ResumeRequest) -> Result<Schedule
         }
         begun.push(fresh);
     }
+    if request.resumption == Resumption::Resume
+        && line.now() >= due.closes()
+        && let Some(already) = staged.already(&journal, &looks)
+    {
+        return Ok(already);
+    }
     let now = Instant::now();
     let written = staged.changes.iter().map(|(service, switch)| Written {
         service: service.clone(),
@@ -156,6 +162,26 @@ struct Staged {
 impl Staged {
     fn names(&self) -> Vec<String> {
         self.changes.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where it has been seen through by now: the journal has its end, and every Envoy shows it.
+    fn already(&self, journal: &[Entry], looks: &[Look]) -> Option<Scheduled> {
+        let intents = self.changes.iter().map(|(service, switch)| Intent {
+            service: service.clone(),
+            before: *switch,
+            to: switch.active,
+        });
+        let intents: Vec<_> = intents.collect();
+        let has_end = |intent: &Intent| {
+            journal.iter().any(|entry| {
+                entry.kind == Kind::Activated
+                    && entry.service == intent.service
+                    && entry.to.generation == Some(self.generation)
+            })
+        };
+        let is_over = |intent: &Intent| has_end(intent) && intent.is_done(looks);
+        (!looks.is_empty() && intents.iter().all(is_over))
+            .then(|| Scheduled::already(&intents, looks))
     }
 
     fn active(&self) -> Option<cutover_core::Color> {
