@@ -485,6 +485,22 @@ fn a_switch_that_cannot_be_taken_back_is_noted_as_that() {
 }
 
 #[test]
+fn a_generation_that_leaves_none_for_a_cancel_is_not_staged() {
+    let stage = stage();
+    let (one, two) = (following(&stage), following(&stage));
+    let before = stage.read("cutover.json");
+    for generation in ["9007199254740991", "9007199254740990"] {
+        let flip = [&LATER[..], &["--generation", generation]].concat();
+        says(
+            &stage.flip(&flip, &[&one, &two]),
+            2,
+            &["no generation is left above this one"],
+        );
+    }
+    assert_eq!(stage.read("cutover.json"), before);
+}
+
+#[test]
 fn a_way_back_before_the_instant_is_the_cancel_and_is_not_gated() {
     let stage = stage();
     let (one, two) = (following(&stage), following(&stage));

@@ -212,6 +212,9 @@ impl Prepared {
             .max();
         let (generation, more) = generation_after(newest, request.generation)?;
         warnings.extend(more);
+        // A longer hold takes one above it, and a cancel another one: without them it could not be taken back.
+        let above = Generation::after(Some(generation), 0)?;
+        Generation::after(Some(above), 0)?;
         let due = request.schedule.due(line.now())?;
         let changes = staged(&intents, generation, due);
         if request.interrupt.is_raised() {
