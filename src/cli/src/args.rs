@@ -21,7 +21,9 @@ use clap::{
 };
 use cutover_control::ModuleId;
 use cutover_core::Color;
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::HashSet, env, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -201,6 +203,14 @@ pub(crate) struct Flip {
         help = "Show what would be written, and write nothing; =server asks the API server, too"
     )]
     pub(crate) dry_run: Option<DryRun>,
+}
+
+impl Flip {
+    /// Leaves out a service that was named before.
+    pub(crate) fn name_each_service_once(&mut self) {
+        let mut named = HashSet::new();
+        self.services.retain(|name| named.insert(name.clone()));
+    }
 }
 
 /// Who says what a write would do.

@@ -316,8 +316,15 @@ impl Envoys {
         let named = Named::of(self.admins.first().map(|_| OsStr::new(&said)), ADMIN);
         let folder_is_said = target.state.named() == Named::CommandLine;
         if named == Named::CommandLine || (named == Named::Environment && !folder_is_said) {
-            let addresses = self.admins.iter().map(|a| resolve(a.trim()));
-            return addresses.collect::<Result<_, _>>().map(Some);
+            let mut addresses = vec![];
+            for admin in &self.admins {
+                let address = resolve(admin.trim())?;
+                // The same Envoy under two names is one Envoy.
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            return Ok(Some(addresses));
         }
         Ok(None)
     }

@@ -88,7 +88,8 @@ pub(crate) struct Forth {
 }
 
 impl Forth {
-    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
+    pub(crate) async fn run(mut self, events: &Events) -> Result<Report, Failure> {
+        self.flip.name_each_service_once();
         let target = self.flip.target.open().await?;
         let Some(color) = self.to.color else {
             return self.take_up(&target, events).await;

@@ -501,6 +501,18 @@ fn a_generation_that_leaves_none_for_a_cancel_is_not_staged() {
 }
 
 #[test]
+fn one_envoy_that_is_named_twice_is_one_envoy() {
+    let stage = stage();
+    let one = following(&stage);
+    let ran = stage.flip(&["flip", "--yes", "green"], &[&one, &one]);
+    says(
+        &ran,
+        0,
+        &["done: default is green, 1 Envoy shows generation"],
+    );
+}
+
+#[test]
 fn a_way_back_before_the_instant_is_the_cancel_and_is_not_gated() {
     let stage = stage();
     let (one, two) = (following(&stage), following(&stage));
@@ -550,9 +562,10 @@ fn several_services_switch_by_one_write() {
         &json!({"services": {"api": service("a"), "shop": service("s"), "web": service("w")}}),
     );
     let envoy = following(&stage);
-    let flip = [&FLIP[..], &["--service", "api,shop"]].concat();
+    let flip = [&FLIP[..], &["--service", "api,shop,api"]].concat();
     let dry = [&flip[..], &["--dry-run"]].concat();
     let ran = stage.flip(&dry, &[&envoy]);
+    assert_eq!(ran.stdout.matches("api: blue -> green").count(), 1, "{ran}");
     says(
         &ran,
         0,

@@ -42,7 +42,8 @@ pub(crate) struct Back {
 }
 
 impl Back {
-    pub(crate) async fn run(self, events: &Events) -> Result<Report, Failure> {
+    pub(crate) async fn run(mut self, events: &Events) -> Result<Report, Failure> {
+        self.flip.name_each_service_once();
         let target = self.flip.target.open().await?;
         if let Some(when) = self.instant.at {
             let schedule = self.instant.schedule(when);
