@@ -8,7 +8,7 @@ use crate::{
     table::table_within,
 };
 use clap::Args;
-use cutover_control::{Chapter, Entry, Fate, Kind};
+use cutover_control::{Chapter, Entry, Fate, Kind, TargetError};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -44,9 +44,14 @@ impl History {
     pub(crate) async fn run(&self, events: &Events) -> Result<Report, Failure> {
         let target = self.target.open().await?;
         let entries = target.entries().await?;
+        let now = target.read().await;
+        if entries.is_empty()
+            && let Err(missing @ TargetError::Missing(_)) = now
+        {
+            return Err(missing.into());
+        }
         // A configuration that cannot be read tells nothing.
-        let now = target.read().await.ok();
-        let now = now.and_then(|document| document.plan().ok());
+        let now = now.ok().and_then(|document| document.plan().ok());
         let mut chapters = Chapter::of(&entries, |service| {
             Some(now.as_ref()?.service(service)?.switch().into())
         });

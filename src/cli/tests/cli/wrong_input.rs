@@ -399,3 +399,23 @@ fn a_file_that_is_no_ecds_file() {
     hint: nothing was written; `cutover lint PATH` checks the file
     "#);
 }
+
+#[test]
+fn the_history_of_a_file_that_is_not_there_is_refused_and_that_of_a_lost_one_is_shown() {
+    let stage = Stage::with(&json!({"active": "blue", "generation": 1, "blue": "a", "green": "b"}));
+    let history = ["history", "--target", "cutover.json"];
+    let shown = stage.run(&history);
+    assert_eq!(shown.code, Some(0), "{shown}");
+    let flip = ["flip", "--yes", "green", "--no-wait", "-t", "cutover.json"];
+    assert_eq!(stage.run(&flip).code, Some(0));
+    fs::remove_file(stage.path("cutover.json")).unwrap();
+    let lost = stage.run(&history);
+    assert_eq!(lost.code, Some(0), "{lost}");
+    assert!(
+        lost.stdout.contains("written, no Envoy was asked"),
+        "{lost}"
+    );
+    let nope = stage.run(&["history", "--target", "nope.json"]);
+    assert_eq!(nope.code, Some(2), "{nope}");
+    assert!(nope.stderr.contains("there is no file nope.json"), "{nope}");
+}
