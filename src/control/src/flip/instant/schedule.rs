@@ -55,7 +55,7 @@ pub enum InvalidInstant {
     /// There is no time to stage it.
     #[error(
         "{} is {} away, which is too near: a switch with this hold and margin needs {}",
-        InWords(*.at), seconds(*.left), seconds(*.needs)
+        InWords(*.at), seconds_at_most(*.left), seconds(*.needs)
     )]
     Near {
         /// Unix milliseconds.
@@ -131,6 +131,11 @@ fn seconds(micros: u64) -> String {
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
+/// The same, rounded down: what is too little never looks like enough.
+fn seconds_at_most(micros: u64) -> String {
+    format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +175,7 @@ mod tests {
             at(-90_000),
             Err("2026-11-21T20:58:30.000Z is in the past, by 90.0 s"),
         );
-        let near = "2026-11-21T21:00:01.519Z is 1.6 s away, which is too near: a switch with this hold and margin needs 1.6 s";
+        let near = "2026-11-21T21:00:01.519Z is 1.5 s away, which is too near: a switch with this hold and margin needs 1.6 s";
         check(lead(1_519), Err(near));
         let far = "2026-11-21T22:00:00.002Z is 3600.1 s away: the farthest is one hour";
         check(at(3_600_002), Err(far));
