@@ -43,7 +43,8 @@ pub(crate) fn same(said: &str, seen: &str) -> bool {
     true
 }
 
-/// A line in which numbers, digests and gaps are all alike: `12.5`, `1,024`, `127.0.0.1` and `1a2b3c4d5e6f` are `0`.
+/// A line in which numbers, digests and gaps are all alike: `12.5`, `1,024`, `127.0.0.1` and `1a2b3c4d5e6f` are `0`, and so are
+/// `+0.5` and `-0.5` behind a gap.
 fn plain(line: &str) -> String {
     let mut plain = String::new();
     let mut rest = line.trim_end();
@@ -52,12 +53,16 @@ fn plain(line: &str) -> String {
             .split(|c: char| !c.is_ascii_alphanumeric())
             .next()
             .unwrap_or_default();
+        let behind_sign = rest.strip_prefix(['+', '-']).map_or(0, number);
         let taken = if is_digest(word) {
             plain.push('0');
             word.len()
         } else if first.is_ascii_digit() {
             plain.push('0');
             number(rest)
+        } else if plain.ends_with(' ') && behind_sign > 0 {
+            plain.push('0');
+            1 + behind_sign
         } else if first == ' ' {
             plain.push(' ');
             rest.len() - rest.trim_start_matches(' ').len()
@@ -107,6 +112,7 @@ mod tests {
             ("done after 7 ms", "done after 12 ms"),
             ("127.0.0.1:9901  green  12.5%", "127.0.0.1:10001 green   9%"),
             ("module 0.1.0 (1a2b3c4d5e6f)", "module 0.1.0 (ffeeddccbb00)"),
+            ("off by +1.2 ms", "off by -0.35 ms"),
             ("2026-11-21T14:00:00Z", "2027-01-02T03:04:05Z"),
             ("reaches … until …", "reaches green until noon"),
             ("…", ""),
@@ -120,6 +126,7 @@ mod tests {
         for (said, seen) in [
             ("done: green", "done: blue"),
             ("after 7 ms", "after ms"),
+            ("one + two", "one - two"),
             ("after 7 ms", "after 7 ms or so"),
             ("one … three", "one two"),
             ("deadbeef", "abadcafe"),
