@@ -100,3 +100,7 @@ fn difference(one: u64, other: u64) -> i64 {
     let apart = i64::try_from(one.abs_diff(other)).unwrap_or(i64::MAX);
     if one >= other { apart } else { -apart }
 }
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod tests;
