@@ -9,7 +9,7 @@ use futures_util::stream;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::client::{Get, served_by};
 use crate::stage::{DEADLINE, Stage, switch};
 use crate::staged::{now, staged};
+use crate::streams::connect;
 
 const HOLD: u64 = 1000;
 
@@ -37,16 +38,6 @@ async fn are_held(stage: &Stage, number: u64) {
             stage.metric("held").await == number
         })
         .await;
-}
-
-async fn h1<B>(address: SocketAddr) -> http1::SendRequest<B>
-where
-    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
-{
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
 }
 
 async fn h2<B>(address: SocketAddr) -> http2::SendRequest<B>
@@ -78,7 +69,7 @@ async fn a_body_larger_than_envoys_buffers_arrives_whole_after_a_hold() {
     // Envoy keeps 1 MiB of a request; 8 MiB are not of one window of HTTP/2 either.
     let body = Bytes::from(vec![b'x'; 8 << 20]);
     let address = stage.envoy.listeners()[0];
-    let (mut one, mut two) = (h1(address).await, h2(address).await);
+    let (mut one, mut two) = (connect(address).await, h2(address).await);
     let first = one.send_request(post("/1", Full::new(body.clone())));
     let second = two.send_request(post("/2", Full::new(body)));
     let both = async { timeout(DEADLINE, async { tokio::join!(first, second) }).await };

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::client::served_by;
 use crate::stage::{DEADLINE, Stage, and, switch};
 
-async fn connect<B>(address: SocketAddr) -> http1::SendRequest<B>
+pub(crate) async fn connect<B>(address: SocketAddr) -> http1::SendRequest<B>
 where
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
