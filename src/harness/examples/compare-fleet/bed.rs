@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cutover_harness::{LocalFleet, LocalPlan, Place, Waits, WrongClock};
-use serde_json::{Value, json};
-use tokio::process::Command;
+use serde_json::json;
 
+use crate::istio::IstioBed;
 use crate::named_by;
 
 /// The longest time that a push takes to an Envoy on this machine.
@@ -29,9 +29,9 @@ pub(crate) struct Local {
     _folder: tempfile::TempDir,
 }
 
-/// A bed of `scripts/istio-up`, as its `bed.json` tells it.
+/// A bed of `scripts/istio-up`, and how many of its proxies are measured.
 pub(crate) struct Istio {
-    json: Value,
+    bed: IstioBed,
     proxies: usize,
 }
 
@@ -63,9 +63,8 @@ impl Local {
 impl Bed {
     /// Takes a bed that is up, installs the plugin in it, and makes its clocks wrong.
     pub(crate) async fn istio(folder: &Path, proxies: u32) -> Result<Self, Box<dyn Error>> {
-        let json: Value = serde_json::from_slice(&std::fs::read(folder.join("bed.json"))?)?;
         let bed = Istio {
-            json,
+            bed: IstioBed::read(folder)?,
             proxies: usize::try_from(proxies)?,
         };
         let there = bed.each("name");
@@ -111,7 +110,7 @@ impl Bed {
                     let place = Place::parse(&format!("http://{http}/"))?;
                     Ok(place.named(name).asking_for("shop.example")?)
                 };
-                there.take(bed.proxies).map(place).collect()
+                there.map(place).collect()
             }
         }
     }
@@ -124,7 +123,7 @@ impl Bed {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            Self::Istio(bed) => bed.each("admin").into_iter().take(bed.proxies).collect(),
+            Self::Istio(bed) => bed.each("admin"),
         }
     }
 
@@ -138,7 +137,7 @@ impl Bed {
     pub(crate) fn kubeconfig(&self) -> Option<PathBuf> {
         match self {
             Self::Local(_) => None,
-            Self::Istio(bed) => bed.text("kubeconfig").ok().map(PathBuf::from),
+            Self::Istio(bed) => bed.bed.text("kubeconfig").ok().map(PathBuf::from),
         }
     }
 
@@ -152,18 +151,9 @@ impl Bed {
 }
 
 impl Istio {
-    fn text(&self, key: &str) -> Result<&str, Box<dyn Error>> {
-        let value = self.json.get(key).and_then(Value::as_str);
-        value.ok_or_else(|| format!("bed.json has no {key}").into())
-    }
-
     fn each(&self, key: &str) -> Vec<String> {
-        let proxies = self.json.get("proxies").and_then(Value::as_array);
-        let texts = proxies
-            .into_iter()
-            .flatten()
-            .filter_map(|proxy| proxy.get(key)?.as_str());
-        texts.map(str::to_owned).collect()
+        let all = self.bed.each(key).into_iter();
+        all.take(self.proxies).collect()
     }
 
     async fn install(&self, module: &Path) -> Result<(), Box<dyn Error>> {
@@ -190,30 +180,11 @@ impl Istio {
                 },
             },
         });
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), plugin.to_string())?;
         // The one of a measurement before has newer generations.
         let get = ["get", "trafficextension", "fleet", "-n", "shop"];
-        if self.kubectl(&get).await.is_ok() {
+        if self.bed.kubectl(&get).await.is_ok() {
             return Ok(());
         }
-        let path = file.path().to_string_lossy();
-        self.kubectl(&["apply", "--server-side", "-f", &path]).await
-    }
-
-    async fn kubectl(&self, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
-        let output = Command::new(Path::new(self.text("programs")?).join("kubectl"))
-            .args(arguments)
-            .env_clear()
-            .env("KUBECONFIG", self.text("kubeconfig")?)
-            .env("HOME", "/nonexistent")
-            .kill_on_drop(true)
-            .output()
-            .await?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        Err(format!("kubectl {}: {complaint}", arguments.join(" ")).into())
+        self.bed.apply(&plugin).await
     }
 }

@@ -11,6 +11,8 @@
 )]
 
 mod bed;
+#[path = "../istio/bed.rs"]
+mod istio;
 mod measure;
 mod picture;
 mod table;

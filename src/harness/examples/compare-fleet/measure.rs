@@ -58,12 +58,12 @@ impl Measure {
         let summary = fleet.finish().await?;
         let reader = Reader::new(BufReader::new(File::open(&summary.history)?))?;
         let certificate = Certificate::of("history.jsonl", reader)?;
-        let verdict = match &certificate.verdict {
-            Verdict::Holds => "holds".to_owned(),
-            Verdict::Violated(_) => "violated".to_owned(),
+        let (verdict, why) = match &certificate.verdict {
+            Verdict::Holds => ("holds", None),
+            Verdict::Violated(_) => ("violated", None),
             Verdict::Inconclusive(why) => {
                 eprintln!("{on}, {way}: {}", certificate.verdict);
-                format!("inconclusive: {}", why.join("; "))
+                ("inconclusive", Some(why.join("; ")))
             }
         };
         let total = certificate.figures.total();
@@ -74,6 +74,7 @@ impl Measure {
             "proxies": self.bed.proxies(),
             "per_second": self.per_second,
             "verdict": verdict,
+            "why": why,
             "requests": total.answered + total.failed + total.timed_out,
             "failed": total.failed + total.timed_out,
             "at_ms": at,

@@ -1,5 +1,6 @@
 //! The tables of all measurements, between marks of pages.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
@@ -63,11 +64,12 @@ fn table(results: &[(String, Value)]) -> Result<String, Box<dyn Error>> {
         .iter()
         .filter_map(|(_, result)| waits(result))
         .collect();
+    let doubts = doubts(results);
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
         "{HEAD}{rows}\nMilliseconds: median (least to most) of {flips} flips each. Each proxy was asked {rates} times a \
          second, by HTTP/2, whether it answered or not;\nclocks were off by up to ±10 ms, and one drifted. \
-         Proxies, load and checker shared {cores} cores.{waits}\n"
+         Proxies, load and checker shared {cores} cores.{doubts}{waits}\n"
     ))
 }
 
@@ -106,6 +108,24 @@ fn row(result: &Value) -> Option<(String, usize, String)> {
     ];
     let order = Way::ALL.iter().position(|other| *other == way)?;
     Some((on.to_owned(), order, format!("| {} |\n", cells.join(" | "))))
+}
+
+/// Why a verdict is neither yes nor no: each reason once, with the ways and the fleets that it is of.
+fn doubts(results: &[(String, Value)]) -> String {
+    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (_, result) in results {
+        let texts = ["why", "way", "on"].map(|key| result.get(key).and_then(Value::as_str));
+        if let [Some(why), Some(way), Some(on)] = texts {
+            let way = match Way::named(way) {
+                Some(way) => way.title(),
+                None => way,
+            };
+            all.entry(why).or_default().push(format!("{way}, {on}"));
+        }
+    }
+    let sentence =
+        |(why, of): (&str, Vec<String>)| format!("\nInconclusive ({}): {why}.", of.join("; "));
+    all.into_iter().map(sentence).collect()
 }
 
 /// What the access logs say of held requests.
@@ -193,6 +213,20 @@ mod tests {
         );
         let (.., row) = super::row(&result(Way::Held, "files", "holds", &[0, 0])).unwrap();
         assert!(row.contains("| 20 files | 0 | 0 | 0 of 900 |"), "{row}");
+    }
+
+    #[test]
+    fn why_a_verdict_is_inconclusive_stands_once_below_the_table() {
+        let mut one = result(Way::Plain, "files", "inconclusive", &[0]);
+        one["why"] = "the load was too thin".into();
+        let mut two = result(Way::Held, "files", "inconclusive", &[0]);
+        two["why"] = "the load was too thin".into();
+        let good = result(Way::Held, "istiod", "holds", &[0]);
+        let results = [one, two, good].map(|result| ("a.json".to_owned(), result));
+        let table = table(&results).unwrap();
+        assert_eq!(table.matches("| inconclusive |").count(), 2, "{table}");
+        assert_eq!(table.matches("the load was too thin").count(), 1, "{table}");
+        assert!(table.contains("\nInconclusive (plain push"), "{table}");
     }
 
     #[test]

@@ -10,6 +10,8 @@
 )]
 
 mod bed;
+#[path = "../istio/bed.rs"]
+mod istio;
 mod measure;
 mod table;
 mod way;

@@ -68,22 +68,23 @@ impl Way {
         match self {
             Self::Service => {
                 for color in ["blue", "green"] {
-                    bed.apply(&deployment(color)).await?;
+                    bed.istio.apply(&deployment(color)).await?;
                 }
-                bed.apply(&json!({
-                    "apiVersion": "v1",
-                    "kind": "Service",
-                    "metadata": { "name": SELECTED, "namespace": "default" },
-                    "spec": {
-                        "selector": { "app": SELECTED, "version": "blue" },
-                        "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }],
-                    },
-                }))
-                .await?;
+                bed.istio
+                    .apply(&json!({
+                        "apiVersion": "v1",
+                        "kind": "Service",
+                        "metadata": { "name": SELECTED, "namespace": "default" },
+                        "spec": {
+                            "selector": { "app": SELECTED, "version": "blue" },
+                            "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }],
+                        },
+                    }))
+                    .await?;
                 for color in ["blue", "green"] {
                     let name = format!("deployment/{SELECTED}-{color}");
                     let wait = ["rollout", "status", "-n", "default", &name, READY];
-                    bed.kubectl(&wait).await?;
+                    bed.istio.kubectl(&wait).await?;
                 }
             }
             Self::VirtualService => {
@@ -96,7 +97,7 @@ impl Way {
                     "shop",
                     "--ignore-not-found",
                 ];
-                bed.kubectl(&old).await?;
+                bed.istio.kubectl(&old).await?;
                 self.switch(bed, 1, Color::Blue).await?;
             }
             Self::Plugin => {
@@ -110,18 +111,19 @@ impl Way {
                         "green": { "header": "green" },
                     } },
                 });
-                bed.apply(&json!({
-                    "apiVersion": "extensions.istio.io/v1alpha1",
-                    "kind": "WasmPlugin",
-                    "metadata": { "name": "compare", "namespace": "shop" },
-                    "spec": {
-                        "selector": { "matchLabels": { "istio": "ingressgateway" } },
-                        "url": format!("file://{}", module.display()),
-                        "failStrategy": "FAIL_RELOAD",
-                        "pluginConfig": config,
-                    },
-                }))
-                .await?;
+                bed.istio
+                    .apply(&json!({
+                        "apiVersion": "extensions.istio.io/v1alpha1",
+                        "kind": "WasmPlugin",
+                        "metadata": { "name": "compare", "namespace": "shop" },
+                        "spec": {
+                            "selector": { "matchLabels": { "istio": "ingressgateway" } },
+                            "url": format!("file://{}", module.display()),
+                            "failStrategy": "FAIL_RELOAD",
+                            "pluginConfig": config,
+                        },
+                    }))
+                    .await?;
             }
         }
         Ok(())
@@ -160,7 +162,7 @@ impl Way {
         let arguments = [
             "patch", kind, name, "-n", namespace, "--type", form, "-p", &patch,
         ];
-        bed.kubectl(&arguments).await?;
+        bed.istio.kubectl(&arguments).await?;
         let took = invoked.elapsed();
         Ok(Switched { invoked, took })
     }
@@ -185,6 +187,7 @@ impl Way {
         }
         let path = "jsonpath={.spec.clusterIP}";
         let address = bed
+            .istio
             .kubectl(&["get", "service", SELECTED, "-n", "default", "-o", path])
             .await?;
         let place = Place::parse(&format!("http://{address}/"))?;
