@@ -463,6 +463,20 @@ fn what_is_no_module_of_ours_is_not_packaged() {
             "a b cannot be a tag: letters, digits, and . _ - after the first",
         ),
     );
+    for repository in [
+        "ghcr.io/UPPER/case",
+        "ghcr.io",
+        "ghcr.io/a//b",
+        "ghcr.io/-a",
+    ] {
+        let why = format!(
+            "{repository} cannot be a repository: HOST/PATH, the path of lower-case letters, digits, and . _ - between them"
+        );
+        check_refused(
+            &["--module", module, "--repository", repository],
+            &said(module, &why),
+        );
+    }
 }
 
 #[test]
