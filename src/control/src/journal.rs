@@ -235,6 +235,10 @@ impl Journal {
 
     /// All lines that can be read, oldest first. A journal that is not there yet is empty.
     pub fn read(&self) -> Result<Vec<Entry>, JournalError> {
+        // A pipe would never end, and a device never stop.
+        if fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(self.failed("read", io::Error::other("it is not a regular file")));
+        }
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),

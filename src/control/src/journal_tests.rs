@@ -96,6 +96,17 @@ fn a_journal_that_is_a_link_is_not_followed() {
 }
 
 #[test]
+fn a_journal_that_is_a_device_is_not_read() {
+    let (_folder, journal) = journal();
+    std::os::unix::fs::symlink("/dev/null", journal.path()).unwrap();
+    let refused = journal.read().unwrap_err().to_string();
+    assert!(
+        refused.ends_with(".journal cannot be read: it is not a regular file"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn of_a_beginning_without_an_end_the_file_or_the_next_writer_tells() {
     let begun = begun();
     let alone = [begun.clone()];
