@@ -8,6 +8,7 @@
     reason = "a test that cannot be made has to stop"
 )]
 
+mod killed;
 mod stage;
 mod waits;
 mod weather;

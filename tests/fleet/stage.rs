@@ -41,7 +41,7 @@ pub(crate) struct Stage {
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) answer: Value,
-    all: String,
+    pub(crate) all: String,
 }
 
 /// A switch as somebody writes it who has no tool.
@@ -99,18 +99,23 @@ impl Stage {
 
     /// Ends the load: what the checker says of it.
     pub(crate) async fn judged(&mut self) -> Certificate {
-        let load = self.load.take().unwrap();
-        let summary = load.finish().await.unwrap();
-        assert_eq!(summary.never_came, Vec::<String>::new());
+        let (reader, lasted) = self.ended().await;
         // Open, but not without end: so many requests at most in the time that it lasted.
-        let most = u64::from(RATE * (PROXIES + 1)) * (summary.lasted.as_secs() + 1);
-        assert!(summary.counts.len() == 1 && summary.lasted < DEADLINE);
-        let file = BufReader::new(File::open(summary.history).unwrap());
-        let reader = Reader::new(file).unwrap();
+        let most = u64::from(RATE * (PROXIES + 1)) * (lasted.as_secs() + 1);
         let certificate = Certificate::of("history.jsonl", reader).unwrap();
         let total = certificate.figures.total();
         assert!(total.answered <= most, "{total:?}");
         certificate
+    }
+
+    /// Ends the load: its history, and how long it lasted.
+    pub(crate) async fn ended(&mut self) -> (Reader<BufReader<File>>, Duration) {
+        let load = self.load.take().unwrap();
+        let summary = load.finish().await.unwrap();
+        assert_eq!(summary.never_came, Vec::<String>::new());
+        assert!(summary.counts.len() == 1 && summary.lasted < DEADLINE);
+        let file = BufReader::new(File::open(summary.history).unwrap());
+        (Reader::new(file).unwrap(), summary.lasted)
     }
 
     fn history(&self) -> PathBuf {
@@ -140,8 +145,9 @@ impl Stage {
         let target = format!("file:{}", self.bed.target().path().display());
         let mut command = Command::new(tool);
         command.args(arguments).args(["--output", "json"]);
-        command.args(["--target", &target, "--admin", &admins.join(",")]);
-        command.env_clear().env("HOME", self.folder.path());
+        command.args(["--target", &target]).env_clear();
+        command.env("HOME", self.folder.path());
+        command.env("CUTOVER_ADMIN", admins.join(","));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(Stdio::piped()).kill_on_drop(true);
         command.spawn().unwrap()
@@ -241,14 +247,20 @@ impl Stage {
         self.until("staged", 0, self.bed.admins().len()).await;
     }
 
+    /// How many Envoys show a stat of the service with a value.
+    pub(crate) async fn count(&self, stat: &str, value: u64) -> usize {
+        let mut have = 0;
+        for index in 0..self.bed.admins().len() {
+            have += usize::from(self.stat(index, stat).await == Some(value));
+        }
+        have
+    }
+
     /// Waits until so many Envoys show a stat of the service with a value.
-    async fn until(&self, stat: &str, value: u64, proxies: usize) {
+    pub(crate) async fn until(&self, stat: &str, value: u64, proxies: usize) {
         let began = Instant::now();
         loop {
-            let mut have = 0;
-            for index in 0..self.bed.admins().len() {
-                have += usize::from(self.stat(index, stat).await == Some(value));
-            }
+            let have = self.count(stat, value).await;
             if have >= proxies {
                 return;
             }
