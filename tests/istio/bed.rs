@@ -1,5 +1,6 @@
 //! The test bed that runs, as its `bed.json` describes it.
 
+use cutover_harness::WrongClock;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -139,6 +140,12 @@ impl Bed {
         let proxies = self.description.pointer("/proxies");
         let proxies = proxies.and_then(Value::as_array).into_iter();
         proxies.flatten().map(one).collect()
+    }
+
+    /// Makes the wall clock of a proxy wrong, on a bed of one's own that has `--clock`.
+    pub(crate) fn set_clock(&self, proxy: &str, clock: WrongClock) {
+        let folder = self.own.as_ref().unwrap().path();
+        clock.write(&folder.join(format!("{proxy}.clock"))).unwrap();
     }
 
     /// Tells a bed that is one's own what to do: `stop NAME`, `start NAME`, `add-proxy`.

@@ -10,6 +10,7 @@
 
 mod bed;
 mod control;
+mod held;
 mod kube;
 mod manifests;
 mod oci;

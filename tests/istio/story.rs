@@ -2,7 +2,7 @@
 //! checker. The bed is its own: API server and istiod are killed.
 
 #[expect(dead_code, reason = "the story of the node has a use for the rest")]
-mod stage;
+pub(crate) mod stage;
 
 use crate::bed::Bed;
 use cutover_checker::{Rule, Verdict};

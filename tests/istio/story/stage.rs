@@ -13,16 +13,27 @@ use std::{
     io::BufReader,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::{Output, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+#[path = "stage/staged.rs"]
+pub(crate) mod staged;
 
 const HOST: &str = "shop.example";
+/// Requests a second to each proxy, and to all of them: more would take the machine from the proxies.
+const RATE: f64 = 40.0;
+const RATE_OF_ALL: f64 = 600.0;
+/// What the load claims to see: nothing that is shorter, and of pods, which share a machine with a cluster, still less.
+const WINDOW: Duration = Duration::from_millis(500);
+const WINDOW_OF_PODS: Duration = Duration::from_secs(1);
 
 /// The stage.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    bed: Bed,
+    pub(crate) bed: Bed,
     target: &'static str,
     fleet: Option<Fleet>,
     folder: TempDir,
@@ -32,8 +43,8 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
-    answer: Value,
-    all: String,
+    pub(crate) answer: Value,
+    pub(crate) all: String,
 }
 
 impl Stage {
@@ -76,10 +87,15 @@ impl Stage {
         };
         let wait = ["wait", "--generation", "1", "--deadline", "60s"];
         stage.cutover(&wait).await.exits_with(0);
-        let places = stage.bed.proxies().into_iter();
-        let places = places.map(|(name, address)| place(&name, &address));
-        stage.load_on(places.collect()).await;
+        stage.load_again().await;
         stage
+    }
+
+    /// Begins a load on all gateways of the bed; what went before is another history.
+    pub(crate) async fn load_again(&mut self) {
+        let places = self.bed.proxies().into_iter();
+        let places = places.map(|(name, address)| place(&name, &address));
+        self.load_on(places.collect(), WINDOW).await;
     }
 
     /// A stage on which somebody else has installed the plugin, whose proxies the tool finds by itself.
@@ -92,15 +108,16 @@ impl Stage {
         };
         let wait = ["wait", "--generation", "1", "--deadline", "60s"];
         stage.cutover(&wait).await.exits_with(0);
-        stage.load_on(places).await;
+        stage.load_on(places, WINDOW_OF_PODS).await;
         stage
     }
 
-    async fn load_on(&mut self, places: Vec<Place>) {
+    async fn load_on(&mut self, places: Vec<Place>, window: Duration) {
+        let proxies = u32::try_from(places.len()).unwrap();
         let mut plan = FleetPlan::new(places, self.history());
         "shop".clone_into(&mut plan.service);
-        plan.per_second = 40.0;
-        plan.window = Duration::from_millis(500);
+        plan.per_second = RATE.min(RATE_OF_ALL / f64::from(proxies));
+        plan.window = window;
         // A gateway's first configuration comes in pieces: its routes may be the last of them.
         plan.patience = Duration::from_secs(20);
         self.fleet = Some(Fleet::start(plan).await.unwrap());
@@ -154,24 +171,24 @@ impl Stage {
 
     /// Runs the tool on the plugin and all gateways of the bed.
     pub(crate) async fn cutover(&self, arguments: &[&str]) -> Said {
-        let tool = cutover_tests::target().join("release/cutover");
-        let mut command = tokio::process::Command::new(tool);
+        let output = self.started(arguments).wait_with_output().await.unwrap();
+        Said::of(arguments, &output)
+    }
+
+    /// The tool, started and not waited for; it is killed when this is dropped.
+    pub(crate) fn started(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(cutover_tests::target().join("release/cutover"));
         command.args(arguments).args(["--output", "json"]);
         command.args(["--target", self.target]);
         command.env_clear().env("HOME", self.folder.path());
         let admins = self.bed.admins();
         if !admins.is_empty() {
-            command.args(["--admin", &admins]);
+            command.env("CUTOVER_ADMIN", admins);
         }
         command.env("KUBECONFIG", self.bed.text("/kubeconfig"));
-        let output = command.output().await.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (result, told) = (text(&output.stdout), text(&output.stderr));
-        Said {
-            code: output.status.code().unwrap(),
-            answer: serde_json::from_str(&result).unwrap_or_default(),
-            all: format!("{arguments:?}\n{result}{told}"),
-        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
     }
 
     /// Runs a flip that has to succeed, notes it, and says its generation.
@@ -300,16 +317,24 @@ impl Stage {
 
     /// What Envoy counts of the plugin's configuration, at each gateway.
     async fn counted(&self, stat: &str) -> Vec<u64> {
-        let mut counts = vec![];
+        let path = format!("/stats?filter=^extension_config_discovery.*shop.story.{stat}$");
+        let said = self.asked(&path).await.into_iter();
+        said.map(|said| {
+            let count = said.trim().rsplit(' ').next().unwrap();
+            count.parse().unwrap_or_else(|_| panic!("{said}"))
+        })
+        .collect()
+    }
+
+    /// What the admin interface of each gateway says.
+    async fn asked(&self, path: &str) -> Vec<String> {
+        let mut answers = vec![];
         for admin in self.bed.admins().split(',') {
             let address: SocketAddr = admin.parse().unwrap();
-            let path = format!("/stats?filter=^extension_config_discovery.*shop.story.{stat}$");
-            let said = cutover_control::Admin::new(address).get(&path).await;
-            let said = String::from_utf8(said.unwrap().to_vec()).unwrap();
-            let count = said.trim().rsplit(' ').next().unwrap();
-            counts.push(count.parse().unwrap_or_else(|_| panic!("{said}")));
+            let said = cutover_control::Admin::new(address).get(path).await;
+            answers.push(String::from_utf8(said.unwrap().to_vec()).unwrap());
         }
-        counts
+        answers
     }
 
     /// Kills a process of the control plane.
@@ -357,6 +382,16 @@ impl Stage {
 }
 
 impl Said {
+    pub(crate) fn of(arguments: &[&str], output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (result, told) = (text(&output.stdout), text(&output.stderr));
+        Self {
+            code: output.status.code().unwrap(),
+            answer: serde_json::from_str(&result).unwrap_or_default(),
+            all: format!("{arguments:?}\n{result}{told}"),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn exits_with(&self, code: i32) {
         assert_eq!(self.code, code, "{}", self.all);
