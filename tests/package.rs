@@ -63,13 +63,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A copy of the checkout in another folder, with the module in its place; not of its history.
 fn copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in cutover_tests::checked_out(&[]).unwrap() {
-        let (from, to) = (cutover_tests::root().join(&name), folder.path().join(&name));
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        if from.is_file() {
-            fs::copy(from, to).unwrap();
-        }
-    }
+    cutover_tests::copy_checkout(folder.path()).unwrap();
     fs::copy(cutover_tests::module(), folder.path().join("a.wasm")).unwrap();
     folder
 }

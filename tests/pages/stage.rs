@@ -116,19 +116,15 @@ impl Drop for Stage {
 /// What a fresh clone has after `scripts/build`, with what is not committed yet.
 fn copy_checkout(to: &Path) -> io::Result<()> {
     let root = fs::canonicalize(cutover_tests::root())?;
-    for name in cutover_tests::checked_out(&[])? {
-        let (from, to) = (root.join(&name), to.join(&name));
-        if from.is_file() && !name.starts_with(".tools") {
-            to.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::copy(from, to)?;
-        }
-    }
+    cutover_tests::copy_checkout(to)?;
     symlink(root.join(".tools"), to.join(".tools"))?;
     let target = fs::canonicalize(cutover_tests::target())?;
-    fs::create_dir_all(to.join("target/release"))?;
-    for name in ["release/cutover", "cutover.wasm"] {
-        fs::copy(target.join(name), to.join("target").join(name))?;
-    }
+    fs::create_dir_all(to.join("target"))?;
+    cutover_tests::copy(
+        ["release/cutover", "cutover.wasm"],
+        &target,
+        &to.join("target"),
+    )?;
     // `scripts/build` puts it there.
     fs::copy(target.join("cutover.wasm"), to.join("envoy/cutover.wasm")).map(drop)
 }

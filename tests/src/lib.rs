@@ -1,6 +1,7 @@
 //! Where the tests find things.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     process::Command,
@@ -61,6 +62,37 @@ pub fn checked_out(patterns: &[&str]) -> io::Result<Vec<String>> {
         .output()?;
     let names = String::from_utf8_lossy(&listed.stdout);
     Ok(names.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// Copies the checkout, committed or to be, into a folder. By another process: a script that this one has open for writing, and
+/// another thread's child with it, could not be run.
+///
+/// # Errors
+///
+/// When Git cannot be asked, or a file not be copied.
+pub fn copy_checkout(to: &Path) -> io::Result<()> {
+    let is_kept = |name: &String| root().join(name).is_file() && !name.starts_with(".tools");
+    let names = checked_out(&[])?.into_iter().filter(is_kept);
+    copy(names, &root(), to)
+}
+
+/// Copies files with their folders, named from a folder, into another one.
+///
+/// # Errors
+///
+/// When one of them cannot be copied.
+pub fn copy(
+    names: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    from: &Path,
+    to: &Path,
+) -> io::Result<()> {
+    let mut cp = Command::new("cp");
+    cp.arg("--parents").arg("--").args(names).arg(to);
+    let copied = cp.current_dir(from).output()?;
+    if copied.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&copied.stderr)))
 }
 
 /// The module under test, made by `scripts/build`.

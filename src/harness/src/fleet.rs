@@ -178,6 +178,8 @@ impl Fleet {
             .find(|member| member.name() == proxy)
         {
             member.leave(now);
+            // What is on its way there is still to be answered.
+            self.last = Instant::now();
         }
     }
 
@@ -294,7 +296,7 @@ impl Fleet {
     }
 
     /// Lets the load go on until a flip may come, or the end: the margin after what came last, a proxy
-    /// that joined among it.
+    /// that joined or left among it.
     pub async fn linger(&self) {
         let came = self.members.iter().filter_map(Member::came);
         let came = came.max().map(|at| self.clock.instant(at));

@@ -70,6 +70,25 @@ impl Instant {
         }
     }
 
+    /// The same as it would be typed.
+    pub(crate) fn said(&self) -> String {
+        let at = self.at.map(|when| match when {
+            When::In(lead) => format!(" --at +{lead:?}"),
+            When::At(at) => format!(" --at {at}"),
+        });
+        let hold = self.hold.map(|HoldSaid(hold)| match hold {
+            Some(hold) => format!(" --hold {hold}ms"),
+            None => " --hold auto".to_owned(),
+        });
+        let margin = self.margin.map(|margin| format!(" --margin {margin:?}"));
+        let on_lag = self.on_lag.map(|on_lag| match on_lag {
+            OnLag::Cancel => " --on-lag cancel".to_owned(),
+            OnLag::Proceed => " --on-lag proceed".to_owned(),
+        });
+        let said = [at, hold, margin, on_lag].into_iter().flatten();
+        said.collect()
+    }
+
     pub(crate) fn margin(&self) -> Duration {
         self.margin.unwrap_or(USUAL_MARGIN)
     }
@@ -138,6 +157,20 @@ mod tests {
         for text in ["", "10s", "+", "-5s", "1795296600", "2026-11-21", "noon"] {
             assert!(when(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_said_again_means_the_same() {
+        let instant = Instant {
+            at: when("+1m 30.5s").ok(),
+            hold: hold("20ms").ok(),
+            on_lag: Some(OnLag::Proceed),
+            margin: duration("1500ms").ok(),
+        };
+        let said = " --at +90.5s --hold 20ms --margin 1.5s --on-lag proceed";
+        assert_eq!(instant.said(), said);
+        assert_eq!(when("+90.5s").ok(), instant.at);
+        assert_eq!(duration("1.5s").ok(), instant.margin);
     }
 
     #[test]

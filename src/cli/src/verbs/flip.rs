@@ -119,7 +119,10 @@ impl Forth {
         }
         if let Some(dry_run) = self.flip.dry_run {
             let mut said = said(&self.flip, self.generation, self.force);
-            said += self.instant_said();
+            said += &self.instant.said();
+            if self.now {
+                said += " --now";
+            }
             if self.force_conflicts {
                 said += " --force-conflicts";
             }
@@ -242,11 +245,6 @@ impl Forth {
         let services = plan.services().iter();
         let mut services = services.filter(|service| named(service.name()));
         Ok(services.all(|service| service.switch().active == color))
-    }
-
-    /// What a dry run was told of an instant.
-    fn instant_said(&self) -> &'static str {
-        if self.now { " --now" } else { "" }
     }
 
     /// A flip that is staged already.

@@ -151,7 +151,10 @@ fn as_nobody(command: &mut Command) -> &mut Command {
 /// A copy of the tool that anybody may run: the folder of the build may be closed to others.
 fn tool_for_all(stage: &Stage) -> Command {
     let copy = stage.path("cutover");
-    fs::copy(env!("CARGO_BIN_EXE_cutover"), &copy).unwrap();
+    // By another process: a program that this one has open for writing, and another thread's child with it, cannot be run.
+    let mut cp = Command::new("cp");
+    let copied = cp.arg(env!("CARGO_BIN_EXE_cutover")).arg(&copy).status();
+    assert!(copied.unwrap().success());
     let mut command = Command::new(copy);
     command.env_clear().current_dir(stage.path(""));
     command

@@ -171,6 +171,7 @@ impl Back {
         }
         let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
         let server = plan::Server::of(target, dry_run, true)?;
-        plan::foresee(target, &plan, &said(&self.flip, None, false), server).await
+        let said = said(&self.flip, None, false) + &self.instant.said();
+        plan::foresee(target, &plan, &said, server).await
     }
 }
