@@ -96,7 +96,8 @@ impl Measure {
         plan.clients = 2;
         plan.timeout = Duration::from_secs(10);
         plan.patience = DEADLINE;
-        plan.window = Duration::from_millis(250);
+        // A push stops a machine with thirty proxies for a while.
+        plan.window = Duration::from_millis(400);
         Ok(plan)
     }
 }
