@@ -6,11 +6,12 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use cutover_checker::Verdict;
-use cutover_history::{Color, Operation, Outcome};
+use cutover_history::Color;
 use serde_json::{Value, json};
 use tokio::process::Child;
 
-use crate::stage::{self, ByHand, PROXIES, Stage, flip};
+use crate::history::{answered_with, flip};
+use crate::stage::{self, ByHand, PROXIES, Stage};
 
 /// The Envoy that gives no answer, once, and gets no push, once.
 const SILENT: usize = 5;
@@ -197,18 +198,8 @@ async fn finished(stage: &mut Stage, flipped: ByHand, invoked: Instant) {
 
 /// Ends the load: every proxy was asked, no request got another color than this, and none failed.
 async fn saw_only(stage: &mut Stage, color: Color) {
-    let (reader, _) = stage.ended().await;
-    let mut asked = BTreeSet::new();
-    for operation in reader {
-        let Operation::Request(request) = operation.unwrap() else {
-            continue;
-        };
-        let Outcome::Answered { served, .. } = request.outcome else {
-            panic!("{request:?}");
-        };
-        assert_eq!(served, color, "{request:?}");
-        asked.insert(request.proxy);
-    }
+    let (history, _) = stage.ended().await;
+    let asked: BTreeSet<_> = answered_with(color, history).into_iter().collect();
     assert_eq!(asked.len(), PROXIES as usize);
 }
 

@@ -8,6 +8,7 @@
     reason = "a test that cannot be made has to stop"
 )]
 
+mod history;
 mod killed;
 mod stage;
 mod waits;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use cutover_checker::{Rule, Verdict};
 use cutover_harness::WrongClock;
 use cutover_history::Color;
-use stage::{CLOCKS_MS, SKEW, Stage, flip};
+use history::flip;
+use stage::{CLOCKS_MS, SKEW, Stage};
 
 /// How long before its time a switch is written that nobody watches: a busy machine has to have staged it by then.
 const AHEAD_MS: u64 = 8_000;

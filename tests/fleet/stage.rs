@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cutover_checker::{Certificate, FlipSummary};
+use cutover_checker::Certificate;
 use cutover_harness::{Fleet, FleetPlan, LocalFleet, LocalPlan, NotedFlip, Place, WrongClock};
 use cutover_history::{Color, Reader};
 use serde_json::{Value, json};
@@ -332,13 +332,4 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
 fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u64::try_from(now.as_millis()).unwrap()
-}
-
-/// The only flip of a run.
-#[track_caller]
-pub(crate) fn flip(certificate: &Certificate) -> &FlipSummary {
-    let [flip] = certificate.figures.flips.as_slice() else {
-        panic!("{:?}", certificate.figures.flips);
-    };
-    flip
 }

@@ -47,12 +47,7 @@ async fn the_api_server_is_away_while_t_nears(stage: &mut Stage) {
     said.says("journal");
     stage.activated(&flip).await;
     stage.holds().await;
-    stage.start("apiserver");
-    finished_later(stage).await;
-    // It may take a minute until it looks for the API server again; a new one looks at once.
-    stage.stop("istiod");
-    stage.start("istiod");
-    back_to_blue(stage).await;
+    the_api_server_is_back(stage).await;
 }
 
 async fn a_cancel_that_cannot_be_written_is_said(stage: &mut Stage) {
@@ -69,12 +64,7 @@ async fn a_cancel_that_cannot_be_written_is_said(stage: &mut Stage) {
     said.says("green of shop activates at");
     stage.activated(&flip).await;
     stage.holds().await;
-    stage.start("apiserver");
-    finished_later(stage).await;
-    // It may take a minute until it looks for the API server again; a new one looks at once.
-    stage.stop("istiod");
-    stage.start("istiod");
-    back_to_blue(stage).await;
+    the_api_server_is_back(stage).await;
 }
 
 async fn a_killed_tool_leaves_a_switch_that_another_one_sees_through(stage: &mut Stage) {
@@ -147,6 +137,16 @@ async fn staged_and_left(stage: &Stage, color: &str) {
     assert_eq!((on, of), (&json!(PROXIES), &json!(PROXIES)));
     assert_eq!(standing["operator"], "gone", "{standing}");
     assert!(standing["activates_in_ms"].as_i64() > Some(0));
+}
+
+/// What nobody could note is noted now, and flips go through again.
+async fn the_api_server_is_back(stage: &mut Stage) {
+    stage.start("apiserver");
+    finished_later(stage).await;
+    // It may take a minute until it looks for the API server again; a new one looks at once.
+    stage.stop("istiod");
+    stage.start("istiod");
+    back_to_blue(stage).await;
 }
 
 /// The journal has a beginning without an end, because nobody could write it; the switch is made everywhere, and whoever

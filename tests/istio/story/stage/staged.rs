@@ -1,10 +1,15 @@
 //! A switch that waits for its instant: when all have staged it, whoever sees to it, and what became of it.
 
+#[path = "../../../fleet/history.rs"]
+mod history;
+
 use super::{Said, Stage, judged};
 use crate::bed::deadline;
-use cutover_checker::{Certificate, FlipSummary, Verdict};
+use cutover_checker::{Certificate, Verdict};
 use cutover_harness::NotedFlip;
-use cutover_history::{Color, Operation, Outcome, Reader, Scope};
+use cutover_history::{Color, Reader, Scope};
+use history::answered_with;
+pub(crate) use history::flip;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
@@ -103,17 +108,7 @@ impl Stage {
     pub(crate) async fn saw_only(&mut self, color: Color) {
         let (_, history) = self.close().await;
         let reader = Reader::new(BufReader::new(File::open(history).unwrap())).unwrap();
-        let mut answers = 0;
-        for operation in reader {
-            let Operation::Request(request) = operation.unwrap() else {
-                continue;
-            };
-            let Outcome::Answered { served, .. } = request.outcome else {
-                panic!("{request:?}");
-            };
-            assert_eq!(served, color, "{request:?}");
-            answers += 1;
-        }
+        let answers = answered_with(color, reader).len();
         assert!(answers > 100, "{answers}");
     }
 
@@ -152,13 +147,4 @@ impl UnderWay {
         let tool = self.tool.take().unwrap();
         Said::of(&["flip"], &tool.wait_with_output().await.unwrap())
     }
-}
-
-/// The only flip of a run.
-#[track_caller]
-pub(crate) fn flip(run: &Certificate) -> &FlipSummary {
-    let [flip] = run.figures.flips.as_slice() else {
-        panic!("{:?}", run.figures.flips);
-    };
-    flip
 }

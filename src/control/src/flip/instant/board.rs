@@ -2,7 +2,7 @@
 
 use super::Look;
 use crate::{
-    Admin, AdminError, Names, Proxy, Seen,
+    Admin, AdminError, Names, Proxy, Seen, Stats,
     clock::ClockLine,
     watch::{Unshown, Why, fair_pause},
 };
@@ -221,6 +221,40 @@ impl Sighting {
         services.iter().any(is_wide)
     }
 
+    /// Takes in what came of a look, and says what to do next.
+    fn took(
+        &mut self,
+        answer: Result<Stats, AdminError>,
+        services: &[String],
+        generation: Option<Generation>,
+    ) -> Next {
+        let stats = match answer {
+            Ok(stats) => stats,
+            Err(error) => {
+                (self.services, self.fault) = (None, Some(error));
+                return Next::Look;
+            }
+        };
+        let refusals = stats.refusals();
+        let before = self.refusals.map_or(refusals, |(before, _)| before);
+        self.refusals = Some((before, refusals));
+        for (service, seen) in &stats.services {
+            let late = &mut self.late_before;
+            late.entry(service.clone()).or_insert(seen.late);
+        }
+        let is_staged = |service: &String| {
+            let staged = stats.services.get(service).and_then(|seen| seen.staged);
+            staged.is_some() && staged == generation.map(Generation::get)
+        };
+        let staged = generation.filter(|_| services.iter().all(is_staged));
+        (self.services, self.fault) = (Some(stats.services), None);
+        match staged {
+            Some(generation) if self.may_be_narrower(services) => Next::Measure(generation),
+            Some(_) => Next::Rest,
+            None => Next::Look,
+        }
+    }
+
     /// Takes in a measurement: the narrower one counts.
     fn measured(&mut self, clocks: BTreeMap<String, Clock>) {
         self.tries += 1;
@@ -307,37 +341,7 @@ impl Follower {
                 let Some(sighting) = seen.get_mut(&self.name) else {
                     return;
                 };
-                match answer {
-                    Err(error) => {
-                        (sighting.services, sighting.fault) = (None, Some(error));
-                        Next::Look
-                    }
-                    Ok(stats) => {
-                        let refusals = stats.refusals();
-                        let before = sighting.refusals.map_or(refusals, |(before, _)| before);
-                        sighting.refusals = Some((before, refusals));
-                        for (service, seen) in &stats.services {
-                            let late = &mut sighting.late_before;
-                            late.entry(service.clone()).or_insert(seen.late);
-                        }
-                        let is_staged = |service: &String| {
-                            let staged = stats.services.get(service).and_then(|seen| seen.staged);
-                            staged.is_some() && staged == generation.map(Generation::get)
-                        };
-                        let next = match generation {
-                            Some(generation) if self.services.iter().all(is_staged) => {
-                                if sighting.may_be_narrower(&self.services) {
-                                    Next::Measure(generation)
-                                } else {
-                                    Next::Rest
-                                }
-                            }
-                            _ => Next::Look,
-                        };
-                        (sighting.services, sighting.fault) = (Some(stats.services), None);
-                        next
-                    }
-                }
+                sighting.took(answer, &self.services, generation)
             };
             self.shared.changed.notify_one();
             match next {
