@@ -122,8 +122,16 @@ async fn a_flip_without_istiod_lands_when_it_is_back(stage: &mut Stage) {
     missing.exits_with(1);
     missing.says("0 of 10");
     assert!(stage.all_show(before, Color::Blue));
-    stage.start("istiod");
     let written = stage.generation();
+    let history = stage.cutover(&["history"]).await;
+    let noted = &history.answer["switches"][0];
+    assert_eq!(noted["generation"], written, "{}", history.all);
+    assert_eq!(noted["outcome"], "missing", "{}", history.all);
+    let of_whom = noted["missing"].as_array().unwrap();
+    assert_eq!(of_whom.len(), 10, "{}", history.all);
+    let described = stage.described();
+    assert!(described.contains("SwitchNotConfirmed"), "{described}");
+    stage.start("istiod");
     let wait = [
         "wait",
         "--generation",

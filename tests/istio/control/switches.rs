@@ -92,31 +92,6 @@ fn a_switch_of_a_traffic_extension_lands_on_every_proxy() {
 }
 
 #[test]
-fn a_flip_that_no_proxy_shows_yet_is_not_done() {
-    let stage = Stage::with("WasmPlugin", "control-early");
-    // istiod waits for 100 ms before it pushes anything.
-    let flip = ["flip", "green", "--yes", "--force-conflicts"];
-    let early = stage.cutover(&[&flip[..], &["--deadline", "1ms"]].concat());
-    assert_eq!(early.code, 1, "{early}");
-    for proxy in 0..stage.proxies() {
-        assert!(early.err.contains(&format!("[PROXY-{proxy}]")), "{early}");
-    }
-    assert_eq!(stage.switch()["active"], "green");
-    let history = stage.cutover(&["history", "-o", "json"]).json();
-    let noted = &history["switches"][0];
-    assert_eq!(noted["outcome"], "missing", "{history:#}");
-    let missing = noted["missing"].as_array().unwrap();
-    assert_eq!(missing.len(), stage.proxies(), "{history:#}");
-    let kind = ["--namespace", "shop", "describe", "wasmplugin"];
-    let described = stage
-        .bed
-        .kubectl_says(&[&kind[..], &["control-early"]].concat());
-    assert!(described.contains("SwitchNotConfirmed"), "{described}");
-    let landed = stage.cutover(&["wait", "--deadline", "60s"]);
-    assert_eq!(landed.code, 0, "{landed}");
-}
-
-#[test]
 fn status_agrees_with_what_every_proxy_shows() {
     let stage = Stage::with("WasmPlugin", "control-status");
     let settled = stage.cutover(&["status", "--until", "settled", "--deadline", "60s"]);

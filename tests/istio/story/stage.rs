@@ -244,6 +244,13 @@ impl Stage {
         self.bed.kubectl_says(&get).parse().unwrap()
     }
 
+    /// The plugin and its events, as `kubectl describe` shows them.
+    pub(crate) fn described(&self) -> String {
+        let (namespace, name) = self.plugin();
+        let describe = ["--namespace", namespace, "describe", "trafficextension"];
+        self.bed.kubectl_says(&[&describe[..], &[name]].concat())
+    }
+
     fn plugin(&self) -> (&str, &str) {
         let name = self.target.strip_prefix("k8s:").unwrap();
         name.split_once('/').unwrap()

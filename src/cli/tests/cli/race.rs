@@ -136,7 +136,7 @@ fn a_way_back_that_finds_another_one_made_does_not_go_forth_again() {
     let stage = Stage::with(&switch("green", 2, "blue"));
     let asked = Arc::default();
     let silent = Server::silent(&asked);
-    let back = ["rollback", "--deadline", "100ms"];
+    let back = ["rollback", "--deadline", "2s"];
     let child = stage.to_flip(&back, &[&silent]).spawn().unwrap();
     // It has read the file, and waits for an answer.
     until("the question", || asked.load(Ordering::Relaxed));
