@@ -89,7 +89,8 @@ pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
         ColorChoice::Always => clap::ColorChoice::Always,
         ColorChoice::Never => clap::ColorChoice::Never,
     };
-    let mut command = command().color(colors).long_version(version());
+    let command = command().color(colors).long_version(version());
+    let mut command = command.mut_subcommands(|verb| verb.mut_args(without_empty_variable));
     if called::is_kubectl_plugin() {
         command = command.bin_name("kubectl cutover");
     }
@@ -97,6 +98,15 @@ pub(crate) fn parse() -> Result<(Events, Verb), Refused> {
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     cli.map(|cli| (Events::new(cli.output, cli.color), cli.verb))
         .map_err(Refused)
+}
+
+/// A variable that is empty counts as one that is not set, as in a shell's `VARIABLE= cutover …`.
+fn without_empty_variable(argument: clap::Arg) -> clap::Arg {
+    let value = argument.get_env().and_then(env::var_os);
+    if value.is_some_and(|value| value.is_empty()) {
+        return argument.env(None::<&str>);
+    }
+    argument
 }
 
 /// The tool's version, and the module that it carries.

@@ -10,8 +10,8 @@ mod write;
 pub use error::FlipError;
 pub use instant::{
     Ending, InMilliseconds, InstantRequest, InvalidInstant, Lagging, Measured, ResumeRequest,
-    Resumption, Schedule, Scheduled, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, flip_at,
-    resume,
+    Resumption, Schedule, Scheduled, USUAL_HOLD_MS, USUAL_LEAD, When, flip_at, resume,
+    usual_margin,
 };
 pub use outlook::{Aim, Outlook, PlanRequest, Sight, plan, together};
 

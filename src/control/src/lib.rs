@@ -39,8 +39,8 @@ pub use fleet::{Fleet, Members};
 pub use flip::{
     Aim, Ending, FlipError, FlipRequest, Flipped, InMilliseconds, InstantRequest, InvalidInstant,
     Lagging, Measured, Outlook, PlanRequest, ResumeRequest, Resumption, RollbackRequest, Schedule,
-    Scheduled, Sight, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When, Written, flip, flip_at, plan,
-    resume, rollback, together, unix_ms,
+    Scheduled, Sight, USUAL_HOLD_MS, USUAL_LEAD, When, Written, flip, flip_at, plan, resume,
+    rollback, together, unix_ms, usual_margin,
 };
 pub use gate::Refusal;
 pub use git::GitDrift;

@@ -48,6 +48,20 @@ fn yaml_is_the_object_for_git_and_nothing_is_applied() {
 }
 
 #[test]
+fn yaml_for_git_is_shown_to_the_api_server_where_that_is_asked() {
+    let stage = Stage::with("WasmPlugin", "control-asked");
+    let asked = ["flip", "green", "-o", "yaml", "--dry-run=server"];
+    let refused = stage.cutover(&asked);
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.err.contains("kubectl"), "{refused}");
+    let taken = stage.cutover(&[&asked[..], &["--force-conflicts"]].concat());
+    assert_eq!(taken.code, 0, "{taken}");
+    assert!(taken.err.contains("the API server takes it"), "{taken}");
+    assert!(taken.out.contains("active: green"), "{taken}");
+    assert_eq!(stage.switch()["active"], "blue");
+}
+
+#[test]
 fn a_file_in_git_that_differs_beside_the_switch_is_told_with_its_paths() {
     let stage = Stage::with("TrafficExtension", "control-drift");
     let mut manifest = stage.manifest("blue", stage.generation);

@@ -2,6 +2,7 @@
 
 use super::stage::Stage;
 use crate::assert_said;
+use serde_json::json;
 
 #[test]
 fn whoever_may_not_is_told_by_whom_and_nothing_is_written() {
@@ -34,4 +35,54 @@ fn an_api_server_that_is_away_is_said_with_what_becomes_of_traffic() {
     error: no answer from the API server at [SERVER]: Connection refused (os error 111)
     hint: the proxies do not need it: traffic keeps its color; try again when it answers
     "#);
+}
+
+#[test]
+fn whoever_may_not_watch_pods_is_told_that_some_may_come_unseen() {
+    let stage = Stage::with("WasmPlugin", "control-blind");
+    let about = json!({ "name": "control-blind", "namespace": "shop" });
+    let rbac = "rbac.authorization.k8s.io";
+    let plugins = json!({
+        "apiGroups": ["extensions.istio.io"], "resources": ["wasmplugins", "trafficextensions"],
+        "resourceNames": ["control-blind"], "verbs": ["get"],
+    });
+    let pods = json!({ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] });
+    let tunnel =
+        json!({ "apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"] });
+    let mallory = json!({ "apiGroup": rbac, "kind": "User", "name": "mallory" });
+    let role = json!({ "apiGroup": rbac, "kind": "Role", "name": "control-blind" });
+    for object in [
+        json!({ "kind": "Role", "apiVersion": format!("{rbac}/v1"), "metadata": about, "rules": [plugins, pods, tunnel] }),
+        json!({ "kind": "RoleBinding", "apiVersion": format!("{rbac}/v1"), "metadata": about, "roleRef": role, "subjects": [mallory] }),
+        // Nobody runs it: its status is written as a kubelet would.
+        json!({
+            "kind": "Pod", "apiVersion": "v1",
+            "metadata": { "name": "control-blind", "namespace": "shop", "labels": { "istio": "ingressgateway" } },
+            "spec": { "containers": [{ "name": "istio-proxy", "image": "none" }] },
+        }),
+    ] {
+        stage.bed.apply(&object, &[]);
+    }
+    let running = json!({ "running": { "startedAt": "2026-11-21T10:00:00Z" } });
+    let status = json!({ "status": { "phase": "Running", "containerStatuses": [{
+        "name": "istio-proxy", "image": "none", "imageID": "", "ready": true, "restartCount": 0, "state": running,
+    }] } });
+    let patch = format!("--patch={status}");
+    let pod = [
+        "--namespace",
+        "shop",
+        "patch",
+        "pod",
+        "control-blind",
+        "--type=merge",
+    ];
+    stage
+        .bed
+        .kubectl_says(&[&pod[..], &["--subresource=status", &patch]].concat());
+    let kubeconfig = stage.bed.text("/users/mallory");
+    let mut wait = stage.command(&["wait", "--deadline", "2s"]);
+    let waited = stage.said(wait.env("KUBECONFIG", kubeconfig).env("CUTOVER_ADMIN", ""));
+    assert_eq!(waited.code, 3, "{waited}");
+    let blind = "warning: pods that came or went were not seen: the API server does not allow it: pods is forbidden";
+    assert!(waited.err.contains(blind), "{waited}");
 }

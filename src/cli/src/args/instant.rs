@@ -2,7 +2,7 @@
 
 use super::duration;
 use clap::{Args, ValueEnum};
-use cutover_control::{Schedule, USUAL_MARGIN, When};
+use cutover_control::{Schedule, Target, When, usual_margin};
 use cutover_core::fleet;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) struct Instant {
         help = "What becomes of it when an Envoy has not staged it in time: cancel (default) or proceed"
     )]
     on_lag: Option<OnLag>,
-    /// How long before it every Envoy must have staged it [default: 500ms]
+    /// How long before it every Envoy must have staged it [default: 500ms, in a cluster 1s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     margin: Option<Duration>,
 }
@@ -61,11 +61,11 @@ impl Instant {
     }
 
     /// The schedule, where the instant is this one.
-    pub(crate) fn schedule(&self, when: When) -> Schedule {
+    pub(crate) fn schedule(&self, when: When, target: &Target) -> Schedule {
         Schedule {
             when,
             hold_ms: self.hold.and_then(|HoldSaid(hold)| hold),
-            margin: self.margin(),
+            margin: self.margin(target),
             on_lag: self.on_lag(),
         }
     }
@@ -89,8 +89,8 @@ impl Instant {
         said.collect()
     }
 
-    pub(crate) fn margin(&self) -> Duration {
-        self.margin.unwrap_or(USUAL_MARGIN)
+    pub(crate) fn margin(&self, target: &Target) -> Duration {
+        self.margin.unwrap_or_else(|| usual_margin(target))
     }
 
     pub(crate) fn on_lag(&self) -> fleet::OnLag {

@@ -22,7 +22,7 @@ mod instant;
 mod steps;
 
 pub(crate) use back::Back;
-pub(crate) use steps::follow;
+pub(crate) use steps::{follow, warn_if_blind};
 
 const EXAMPLE: &str = "\
 Example:
@@ -114,10 +114,14 @@ impl Forth {
             by_this_tool: !render,
             schedule,
         };
+        let server = match self.flip.dry_run {
+            Some(dry_run) => plan::Server::of(&target, dry_run, self.force_conflicts)?,
+            None => None,
+        };
         if render {
-            return rendered::flip(&target, &plan, events).await;
+            return rendered::flip(&target, &plan, server, events).await;
         }
-        if let Some(dry_run) = self.flip.dry_run {
+        if self.flip.dry_run.is_some() {
             let mut said = said(&self.flip, self.generation, self.force);
             said += &self.instant.said();
             if self.now {
@@ -126,7 +130,6 @@ impl Forth {
             if self.force_conflicts {
                 said += " --force-conflicts";
             }
-            let server = plan::Server::of(&target, dry_run, self.force_conflicts)?;
             return plan::foresee(&target, &plan, &said, server).await;
         }
         if !self.yes && !question::somebody_is_there() {
@@ -192,6 +195,7 @@ impl Forth {
             steps: Some(steps),
         };
         let flipped = flip(&target, &request).await;
+        warn_if_blind(&request.fleet, events);
         drop(request);
         let _ = told.await;
         done::warn(&flipped, events);
@@ -212,7 +216,7 @@ impl Forth {
             if self.flip.no_wait {
                 return Err(nobody_asked());
             }
-            return Ok(Some(self.instant.schedule(when)));
+            return Ok(Some(self.instant.schedule(when, target)));
         }
         let is_told = self.now || self.flip.no_wait;
         let by_default = !is_told
@@ -220,7 +224,7 @@ impl Forth {
             && !render
             && !self.is_active_already(target, color).await?;
         if by_default || !is_told && (several || self.instant.is_said()) {
-            return Ok(Some(self.instant.schedule(When::In(USUAL_LEAD))));
+            return Ok(Some(self.instant.schedule(When::In(USUAL_LEAD), target)));
         }
         if several {
             return Err(apart());
@@ -259,7 +263,7 @@ impl Forth {
         let request = cutover_control::ResumeRequest {
             services: self.flip.services,
             resumption,
-            margin: self.instant.margin(),
+            margin: self.instant.margin(target),
             on_lag: self.instant.on_lag(),
             fleet,
             deadline: self.flip.deadline,

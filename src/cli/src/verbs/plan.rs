@@ -9,8 +9,8 @@ use crate::{
 };
 use clap::Args;
 use cutover_control::{
-    Aim, FlipError, InWords, KubeTarget, Outlook, PlanRequest, Schedule, Sight, State, Target,
-    USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, UnknownService, When, plan, together,
+    Aim, Document, FlipError, InWords, KubeTarget, Outlook, PlanRequest, Schedule, Sight, State,
+    Target, USUAL_HOLD_MS, USUAL_LEAD, UnknownService, When, plan, together, usual_margin,
 };
 use cutover_core::{Activation, Color, Generation, Switch, fleet::OnLag};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ impl Plan {
             aim: self.color.map_or(Aim::Other, Aim::To),
             expect_generation: None,
             generation: None,
-            schedule: (fleet.now().len() > 1).then(usual_schedule),
+            schedule: (fleet.now().len() > 1).then(|| usual_schedule(&target)),
             fleet,
             force: false,
             take_fields: false,
@@ -73,11 +73,11 @@ impl Plan {
 }
 
 /// What a flip does where nobody says when.
-fn usual_schedule() -> Schedule {
+fn usual_schedule(target: &Target) -> Schedule {
     Schedule {
         when: When::In(USUAL_LEAD),
         hold_ms: None,
-        margin: USUAL_MARGIN,
+        margin: usual_margin(target),
         on_lag: OnLag::Cancel,
     }
 }
@@ -104,12 +104,12 @@ pub(super) async fn foresee(
         && let Some(document) = together(&outlooks)
         && let Some(first) = outlooks.first_mut()
     {
-        match server.kube.try_out(&document, server.takes_fields).await {
+        match server.asked(&document).await {
             Ok((document, taken)) => {
                 first.warnings.extend(taken);
                 answer = Some(document);
             }
-            Err(error) => first.obstacle = Some(error.into()),
+            Err(error) => first.obstacle = Some(error),
         }
     }
     let mut report = report(&mut outlooks, vec![], request, said, target);
@@ -130,6 +130,14 @@ pub(super) struct Server<'t> {
 }
 
 impl<'t> Server<'t> {
+    /// What it would make of the configuration, and whose fields that takes.
+    pub(super) async fn asked(
+        &self,
+        document: &Document,
+    ) -> Result<(Document, Vec<String>), FlipError> {
+        Ok(self.kube.try_out(document, self.takes_fields).await?)
+    }
+
     /// None where only this tool is asked.
     pub(super) fn of(
         target: &'t Target,

@@ -12,10 +12,11 @@ pub(super) fn is_asked_for(target: &Target, events: &Events) -> bool {
     events.format == Format::Yaml && target.kube().is_some()
 }
 
-/// The object as it belongs into Git. Nothing is applied.
+/// The object as it belongs into Git. Nothing is applied; the API server may be asked what it would say to that.
 pub(super) async fn flip(
     target: &Target,
     request: &PlanRequest,
+    server: Option<plan::Server<'_>>,
     events: &Events,
 ) -> Result<Report, Failure> {
     let mut outlooks = plan::named(target, request)
@@ -42,6 +43,14 @@ pub(super) async fn flip(
         states.join(" and ")
     ));
     let document = together(&outlooks);
+    if let (Some(server), Some(document)) = (server, &document) {
+        let asked = server.asked(document).await;
+        let (_, taken) = asked.map_err(|error| Failure::of_flip(error, target))?;
+        for warning in taken {
+            events.say(&format!("warning: {warning}"));
+        }
+        events.say("the API server takes it");
+    }
     let manifest = document.and_then(|document| document.manifest());
     let manifest = manifest.unwrap_or_default();
     // Only a map with keys that are no strings could fail, and there is none.

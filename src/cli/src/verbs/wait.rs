@@ -1,6 +1,6 @@
 //! `cutover wait`.
 
-use super::flip::{follow, nobody_to_ask};
+use super::flip::{follow, nobody_to_ask, warn_if_blind};
 use crate::{
     args,
     failure::{Exit, Failure, unshown, with_gone},
@@ -65,6 +65,7 @@ impl Wait {
             steps: Some(steps),
         };
         let landing = wait(&target, &request).await;
+        warn_if_blind(&request.fleet, events);
         drop(request);
         let _ = told.await;
         judge(&landing?, &target)

@@ -83,6 +83,20 @@ fn what_is_said_wins_over_what_the_environment_says() {
 }
 
 #[test]
+fn an_empty_variable_says_nothing() {
+    let (stage, envoy) = stage();
+    let _up = with_up(&stage, "state", &envoy);
+    let empty = [("CUTOVER_TARGET", ""), ("CUTOVER_ADMIN", "")];
+    agrees(&status(&stage, &["--state", "state"], &empty));
+    assert_run!(stage.run_with(&["status", "-t", ""], &[("CUTOVER_STATE", "")]), @"
+    exit code: 2
+    --- stderr
+    error: the target is empty
+    hint: a target is file:PATH or k8s:NAMESPACE/NAME
+    ");
+}
+
+#[test]
 fn two_places_that_are_said_alike_are_refused() {
     let (stage, envoy) = stage();
     let _up = with_up(&stage, "state", &envoy);

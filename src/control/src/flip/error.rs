@@ -88,7 +88,7 @@ pub enum FlipError {
     StagedApart(Vec<String>),
     /// A cancel would reach some proxies before the instant, and others after it. Nothing was written.
     #[error(
-        "it is too late to cancel: {} activates at {}",
+        "it is too late to cancel the switch to {} at {}",
         what_activates(.services, *.active), InWords(*.at)
     )]
     TooLate {

@@ -13,7 +13,7 @@ mod tell;
 
 pub use ending::{Ending, InMilliseconds, Lagging, Measured, Scheduled};
 pub use resume::{ResumeRequest, Resumption, resume};
-pub use schedule::{InvalidInstant, Schedule, USUAL_HOLD_MS, USUAL_LEAD, USUAL_MARGIN, When};
+pub use schedule::{InvalidInstant, Schedule, USUAL_HOLD_MS, USUAL_LEAD, When, usual_margin};
 
 use super::{
     Aim, FlipError, Written,

@@ -1,6 +1,6 @@
 //! `cutover rollback`.
 
-use super::{apart, done, envoys, follow, instant, nobody_asked, said};
+use super::{apart, done, envoys, follow, instant, nobody_asked, said, warn_if_blind};
 use crate::{
     args,
     failure::{Exit, Failure},
@@ -46,7 +46,7 @@ impl Back {
         self.flip.name_each_service_once();
         let target = self.flip.target.open().await?;
         if let Some(when) = self.instant.at {
-            let schedule = self.instant.schedule(when);
+            let schedule = self.instant.schedule(when, &target);
             return self.at(&target, schedule, events).await;
         }
         if self.instant.is_said() {
@@ -83,6 +83,7 @@ impl Back {
             steps: Some(steps),
         };
         let flipped = rollback(&target, &request).await;
+        warn_if_blind(&request.fleet, events);
         drop(request);
         let _ = told.await;
         done::warn(&flipped, events);
@@ -166,11 +167,11 @@ impl Back {
             by_this_tool: !render,
             schedule,
         };
-        if render {
-            return rendered::flip(target, &plan, events).await;
-        }
         let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
         let server = plan::Server::of(target, dry_run, true)?;
+        if render {
+            return rendered::flip(target, &plan, server, events).await;
+        }
         let said = said(&self.flip, None, false) + &self.instant.said();
         plan::foresee(target, &plan, &said, server).await
     }

@@ -1,5 +1,6 @@
 //! What came of a flip at one instant.
 
+use super::warn_if_blind;
 use crate::{
     failure::{Exit, Failure, unshown, with_gone},
     output::{Events, Report},
@@ -23,6 +24,7 @@ pub(super) async fn flip(
 ) -> Result<Report, Failure> {
     let scheduled = flip_at(target, &request).await;
     let was_stopped = request.interrupt.is_raised();
+    warn_if_blind(&request.fleet, events);
     drop(request);
     let _ = told.await;
     came_of(scheduled, target, events, Asked::Flip { was_stopped })
@@ -42,6 +44,7 @@ pub(super) async fn take_up(
             was_stopped: request.interrupt.is_raised(),
         },
     };
+    warn_if_blind(&request.fleet, events);
     drop(request);
     let _ = told.await;
     came_of(scheduled, target, events, asked)

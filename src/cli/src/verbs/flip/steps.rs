@@ -2,7 +2,7 @@
 
 use super::instant::milliseconds;
 use crate::output::Events;
-use cutover_control::{InWords, Step};
+use cutover_control::{Fleet, InWords, Step};
 use cutover_core::{Color, fleet::Due};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -61,6 +61,15 @@ pub(crate) fn follow(events: &Events) -> (mpsc::UnboundedSender<Step>, JoinHandl
         }
     });
     (sender, told)
+}
+
+/// Says that pods may have come or gone unseen, and why.
+pub(crate) fn warn_if_blind(fleet: &Fleet, events: &Events) {
+    if let Some(why) = fleet.blind() {
+        events.say(&format!(
+            "warning: pods that came or went were not seen: {why}"
+        ));
+    }
 }
 
 fn written(events: &Events, service: &str, generation: u64, active: Color, due: Option<Due>) {

@@ -1,6 +1,9 @@
 //! When a switch shall activate, and what is asked of the proxies until then.
 
-use crate::clock::{InWords, micros};
+use crate::{
+    Target,
+    clock::{InWords, micros},
+};
 use cutover_core::fleet::{Clocks, Due, Hold, MOST_HOLD_MS, OnLag, Terms};
 use std::time::Duration;
 
@@ -11,7 +14,15 @@ pub const USUAL_HOLD_MS: u64 = 20;
 pub const USUAL_LEAD: Duration = Duration::from_secs(5);
 
 /// How long before the window every proxy must have staged a switch, where nobody says so.
-pub const USUAL_MARGIN: Duration = Duration::from_millis(500);
+///
+/// A cancel has to reach them in it, and through a cluster's control plane it takes longer: a busy istiod with 30 Envoys
+/// needed up to 800 ms.
+pub fn usual_margin(target: &Target) -> Duration {
+    match target {
+        Target::File(_) => Duration::from_millis(500),
+        Target::Kube(_) => Duration::from_secs(1),
+    }
+}
 
 /// What a switch needs to be written, and to reach the proxies, before the margin begins.
 const TIME_TO_STAGE: Duration = Duration::from_secs(1);
