@@ -124,7 +124,9 @@ async fn a_flip_without_istiod_lands_when_it_is_back(stage: &mut Stage) {
     assert!(stage.all_show(before, Color::Blue));
     let written = stage.generation();
     let history = stage.cutover(&["history"]).await;
-    let noted = history.answer["switches"].as_array().and_then(|all| all.last());
+    let noted = history.answer["switches"]
+        .as_array()
+        .and_then(|all| all.last());
     let noted = noted.unwrap();
     assert_eq!(noted["generation"], written, "{}", history.all);
     assert_eq!(noted["outcome"], "missing", "{}", history.all);

@@ -51,13 +51,17 @@ impl Stage {
     }
 
     fn clear(&self) {
-        let delete = [
-            "delete",
-            "namespace",
-            "--ignore-not-found",
-            "--timeout=300s",
-        ];
-        self.bed.kubectl_says(&[&delete[..], &NAMESPACES].concat());
+        let delete = ["delete", "namespace", "--ignore-not-found"];
+        let begin = [&delete[..], &["--wait=false"], &NAMESPACES].concat();
+        self.bed.kubectl_says(&begin);
+        // Nobody asks them any more: they need not end in order.
+        for namespace in NAMESPACES {
+            let pods = ["delete", "pods", "--all", "--namespace", namespace];
+            let at_once = ["--grace-period=1", "--wait=false"];
+            self.bed.kubectl_says(&[&pods[..], &at_once].concat());
+        }
+        let end = [&delete[..], &["--timeout=300s"], &NAMESPACES].concat();
+        self.bed.kubectl_says(&end);
     }
 
     /// Applies a kustomization of the test.

@@ -10,25 +10,18 @@ use crate::{
 use cutover_checker::Verdict;
 use cutover_harness::Place;
 use cutover_history::{Color, Scope};
+use std::time::Instant;
 
 const CLIENTS: usize = 4;
+/// What a node of two cores starts within a minute, and serves beside the load.
+const MANY_CLIENTS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_with_sidecars_follow_a_release_under_strict_mutual_tls() {
     let node = Node::new();
-    let client = cutover_tests::root().join("tests/cluster/shop/client.yaml");
-    node.bed
-        .kubectl_says(&["apply", "-f", client.to_str().unwrap()]);
-    node.scale_clients(CLIENTS);
-    node.apply_routes();
-    node.apply_plugin("sidecars");
-    let places = node.clients();
-    assert_eq!(places.len(), CLIENTS);
+    let places = node.clients_with_the_plugin(CLIENTS);
     let address = |place: &Place| place.name().to_owned();
     let first = address(&places[0]);
-    until("the sidecar has the plugin", || {
-        color_of(&first, "").is_some_and(|(_, decision)| decision.starts_with("blue;g=1;"))
-    });
     // The application itself takes no plain text.
     assert_eq!(color_of(&node.blue_pod(), ""), None);
 
@@ -56,6 +49,34 @@ async fn clients_with_sidecars_follow_a_release_under_strict_mutual_tls() {
     status.exits_with(0);
     assert_eq!(status.proxies(), CLIENTS + 1);
     held(stage).await;
+}
+
+/// All sidecars are on one machine, so their clocks are right: what is judged is the way through injected pods.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_sidecars_switch_at_one_instant_under_strict_mutual_tls() {
+    let node = Node::new();
+    let places = node.clients_with_the_plugin(MANY_CLIENTS);
+    assert_eq!(color_of(&node.blue_pod(), ""), None);
+    let mut stage = Stage::over(Bed::here(), "k8s:storefront/cutover", places).await;
+    // A machine that runs all these pods beside it takes its time to measure the clock of each.
+    let first = [
+        "flip",
+        "green",
+        "--yes",
+        "--force-conflicts",
+        "--at",
+        "+15s",
+    ];
+    let invoked = Instant::now();
+    let flipped = stage.cutover(&first).await;
+    flipped.exits_with(0);
+    assert_eq!(flipped.answer["outcome"], "activated", "{}", flipped.all);
+    assert!(flipped.answer["at"].is_u64() && flipped.answer["hold"].is_u64());
+    let clocks = flipped.answer["clocks"].as_array().unwrap();
+    assert_eq!(clocks.len(), MANY_CLIENTS, "{}", flipped.all);
+    let generation = flipped.generation();
+    stage.note(generation, Color::Green, invoked).await;
+    stage.holds().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,6 +120,25 @@ async fn held(mut stage: Stage) {
 }
 
 impl Node {
+    /// So many clients whose sidecars have the plugin, out of the bed's registry.
+    fn clients_with_the_plugin(&self, number: usize) -> Vec<Place> {
+        let client = cutover_tests::root().join("tests/cluster/shop/client.yaml");
+        let client = client.to_str().unwrap();
+        self.bed.kubectl_says(&["apply", "-f", client]);
+        self.scale_clients(number);
+        self.apply_routes();
+        self.apply_plugin("sidecars");
+        let places = self.clients();
+        assert_eq!(places.len(), number);
+        for place in &places {
+            until("the sidecar has the plugin", || {
+                let shown = color_of(place.name(), "");
+                shown.is_some_and(|(_, decision)| decision.starts_with("blue;g=1;"))
+            });
+        }
+        places
+    }
+
     fn scale_clients(&self, to: usize) {
         let replicas = format!("--replicas={to}");
         let scale = ["scale", "-n", "storefront", "deployment/client", &replicas];

@@ -345,6 +345,42 @@ fn clocks_that_ask_for_more_get_it_where_nobody_chose_the_hold() {
 }
 
 #[test]
+fn a_clock_that_is_known_badly_is_looked_at_for_half_of_the_time_before_it_lengthens_the_hold() {
+    let terms = Terms {
+        hold: Hold::FromClocks,
+        ..terms()
+    };
+    // It may be right.
+    let badly = views(&[("a", with_clock(Some(clock(15, 20 * MS))))]);
+    let until = (T - 5 * SECOND).midpoint(terms.gate());
+    let wait = Ok(Action::Wait { until });
+    let mut protocol = pushed(terms);
+    assert_eq!(protocol.step(until - 1, &badly), wait);
+    let mut better = protocol.clone();
+    let well = views(&[("a", with_clock(Some(clock(15, 4 * MS))))]);
+    let until = terms.gate();
+    assert_eq!(
+        better.step(until - SECOND, &well),
+        Ok(Action::Wait { until })
+    );
+    let restaged = protocol.step(until - SECOND, &badly);
+    assert!(matches!(restaged, Ok(Action::Stage { .. })), "{restaged:?}");
+    // Where half of the time is less than it takes, it is staged while there is time.
+    let late = Terms {
+        margin: 2 * SECOND,
+        ..terms
+    };
+    let last = T - 70 * MS - 4 * SECOND;
+    let mut protocol = pushed(late);
+    assert_eq!(
+        protocol.step(last - 1, &badly),
+        Ok(Action::Wait { until: last })
+    );
+    let restaged = protocol.step(last, &badly);
+    assert!(matches!(restaged, Ok(Action::Stage { .. })), "{restaged:?}");
+}
+
+#[test]
 fn a_longer_hold_is_not_staged_when_there_is_no_time_or_it_would_be_too_long() {
     let terms = Terms {
         hold: Hold::FromClocks,

@@ -26,9 +26,11 @@ const HOST: &str = "shop.example";
 /// Requests a second to each proxy, and to all of them: more would take the machine from the proxies.
 const RATE: f64 = 40.0;
 const RATE_OF_ALL: f64 = 600.0;
+/// The same of pods: a request passes two sidecars of the client and the application, and the machine runs a cluster beside.
+const RATE_OF_PODS: f64 = 160.0;
 /// What the load claims to see: nothing that is shorter, and of pods, which share a machine with a cluster, still less.
 const WINDOW: Duration = Duration::from_millis(500);
-const WINDOW_OF_PODS: Duration = Duration::from_secs(1);
+const WINDOW_OF_PODS: Duration = Duration::from_secs(2);
 
 /// The stage.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl Stage {
     pub(crate) async fn load_again(&mut self) {
         let places = self.bed.proxies().into_iter();
         let places = places.map(|(name, address)| place(&name, &address));
-        self.load_on(places.collect(), WINDOW).await;
+        self.load_on(places.collect(), RATE_OF_ALL, WINDOW).await;
     }
 
     /// A stage on which somebody else has installed the plugin, whose proxies the tool finds by itself.
@@ -108,15 +110,15 @@ impl Stage {
         };
         let wait = ["wait", "--generation", "1", "--deadline", "60s"];
         stage.cutover(&wait).await.exits_with(0);
-        stage.load_on(places, WINDOW_OF_PODS).await;
+        stage.load_on(places, RATE_OF_PODS, WINDOW_OF_PODS).await;
         stage
     }
 
-    async fn load_on(&mut self, places: Vec<Place>, window: Duration) {
+    async fn load_on(&mut self, places: Vec<Place>, of_all: f64, window: Duration) {
         let proxies = u32::try_from(places.len()).unwrap();
         let mut plan = FleetPlan::new(places, self.history());
         "shop".clone_into(&mut plan.service);
-        plan.per_second = RATE.min(RATE_OF_ALL / f64::from(proxies));
+        plan.per_second = RATE.min(of_all / f64::from(proxies));
         plan.window = window;
         // A gateway's first configuration comes in pieces: its routes may be the last of them.
         plan.patience = Duration::from_secs(20);

@@ -18,6 +18,11 @@ impl Clock {
     pub fn worst(self) -> u64 {
         self.offset.unsigned_abs().saturating_add(self.error)
     }
+
+    /// The least that it is off, in microseconds.
+    pub fn least(self) -> u64 {
+        self.offset.unsigned_abs().saturating_sub(self.error)
+    }
 }
 
 /// What looks at a clock have told so far.

@@ -22,7 +22,10 @@ pub struct Protocol<K: Ord> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase<K: Ord> {
     Begin,
-    Staging,
+    Staging {
+        /// Since when it was to be staged as it is now, with this hold.
+        since: u64,
+    },
     Confirming {
         late: BTreeSet<K>,
     },
@@ -71,7 +74,7 @@ impl<K: Ord + Clone> Protocol<K> {
     /// A switch that was pushed under this generation by somebody who is gone.
     pub fn resume(terms: Terms, generation: Generation) -> Self {
         Self {
-            phase: Phase::Staging,
+            phase: Phase::Staging { since: 0 },
             ..Self::new(terms, generation)
         }
     }
@@ -132,7 +135,7 @@ impl<K: Ord + Clone> Protocol<K> {
         views: &BTreeMap<K, Option<View>>,
     ) -> Result<Action<K>, InvalidGeneration> {
         if matches!(self.phase, Phase::Begin) {
-            self.phase = Phase::Staging;
+            self.phase = Phase::Staging { since: now };
             return Ok(self.stage());
         }
         self.remember(now, views);
@@ -140,7 +143,11 @@ impl<K: Ord + Clone> Protocol<K> {
             return Ok(Action::Done(superseded));
         }
         match &mut self.phase {
-            Phase::Begin | Phase::Staging => self.before_the_gate(now, views),
+            Phase::Begin => self.before_the_gate(now, now, views),
+            Phase::Staging { since } => {
+                let since = *since;
+                self.before_the_gate(now, since, views)
+            }
             Phase::Confirming { late } => {
                 late.extend(names(views, |view| view.is_some_and(|view| view.late)));
                 let (late, unseen, generation) = (self.late(), self.unseen(), self.generation);
@@ -228,6 +235,7 @@ impl<K: Ord + Clone> Protocol<K> {
     fn before_the_gate(
         &mut self,
         now: u64,
+        since: u64,
         views: &BTreeMap<K, Option<View>>,
     ) -> Result<Action<K>, InvalidGeneration> {
         let may_be_cancelled = now < self.due.opens();
@@ -235,13 +243,20 @@ impl<K: Ord + Clone> Protocol<K> {
             return self.cancel(now, BTreeMap::new());
         }
         let lags = self.lags(now, views);
+        let gate = self.gate();
         if let Some(due) = self.longer_hold(now, &lags) {
+            // Another look may tell a clock better, and who comes in the window waits for all of the hold: half of the
+            // time is for looking, half for staging it again.
+            let until = since.midpoint(gate).min(self.last_staging(due));
+            if now < until && !self.is_off_for_certain(&lags) {
+                return Ok(Action::Wait { until });
+            }
             self.generation = after(self.generation, now)?;
             self.due = due;
+            self.phase = Phase::Staging { since: now };
             self.known.clear();
             return Ok(self.stage());
         }
-        let gate = self.due.opens().saturating_sub(self.terms.margin);
         if now < gate {
             return Ok(Action::Wait { until: gate });
         }
@@ -275,10 +290,25 @@ impl<K: Ord + Clone> Protocol<K> {
             hold_ms: worst.saturating_mul(2).div_ceil(1_000),
             ..self.due
         };
-        // As long before the gate as a cancel would have after it.
-        let gate = due.opens().saturating_sub(self.terms.margin);
-        let in_time = now.saturating_add(self.terms.margin) <= gate;
-        (due.hold_ms <= MOST_HOLD_MS && in_time).then_some(due)
+        (due.hold_ms <= MOST_HOLD_MS && now <= self.last_staging(due)).then_some(due)
+    }
+
+    /// When it may still be staged again: as long before the gate as a cancel would have after it.
+    fn last_staging(&self, due: Due) -> u64 {
+        let margins = self.terms.margin.saturating_mul(2);
+        due.opens().saturating_sub(margins)
+    }
+
+    /// Whether a clock needs a longer hold, however well it were known.
+    fn is_off_for_certain(&self, lags: &BTreeMap<K, Lag>) -> bool {
+        let hold = self.due.hold_ms.saturating_mul(1_000);
+        let mut lags = lags.values();
+        lags.any(|lag| matches!(lag, Lag::ClockOff(clock) if clock.least() > hold))
+    }
+
+    /// When it is decided, with the hold that it has by now.
+    fn gate(&self) -> u64 {
+        self.due.opens().saturating_sub(self.terms.margin)
     }
 
     fn stage(&self) -> Action<K> {
