@@ -26,7 +26,7 @@ const HOLD: u64 = 1000;
 /// An Envoy in the window of a switch from blue to green, and the end of that window.
 async fn in_window() -> (Stage, u64) {
     let stage = Stage::with(switch("blue", 1)).await;
-    let at = now() + 3000;
+    let at = now() + 6000;
     stage.stage(staged("green", 2, 1, at, HOLD)).await;
     stage.wait_for(at - HOLD + 50).await;
     (stage, at + HOLD)
@@ -178,31 +178,27 @@ async fn who_leaves_while_held_is_forgotten_and_the_others_are_served() {
 async fn those_who_leave_at_the_moment_of_release_take_nothing_with_them() {
     let (stage, end) = in_window().await;
     let address = stage.envoy.listeners()[0];
-    let clients = (0..30_u64).map(async |number| {
+    let clients = (0..30).map(async |_| {
         let mut sender = h2::<Empty<Bytes>>(address).await;
         let request = || Request::get("http://shop.example.com/").body(Empty::new());
         let answers: Vec<_> = (0..10)
             .map(|_| sender.send_request(request().unwrap()))
             .collect();
-        let all = tokio::spawn(join_all(answers));
-        are_held_at_least(&stage, 300).await;
-        // Some leave before, some after, and some in the middle of it.
+        (sender, tokio::spawn(join_all(answers)))
+    });
+    let clients = timeout(DEADLINE, join_all(clients)).await.unwrap();
+    stage
+        .until("they are held", async || stage.metric("held").await >= 300)
+        .await;
+    // Some leave before, some after, and some in the middle of it.
+    for ((_sender, all), number) in clients.into_iter().zip(0_u64..) {
         stage.wait_for(end + number / 3 - 5).await;
         all.abort();
-    });
-    timeout(DEADLINE, join_all(clients)).await.unwrap();
+    }
     stage.rules(2).await;
     for _ in 0..10 {
         assert_eq!(served_by(&stage).await, "green");
     }
     assert_eq!(stage.number("wasm.cutover.vm_reload").await, 0);
     assert!(!stage.log().contains("wasm trap"), "{}", stage.log());
-}
-
-async fn are_held_at_least(stage: &Stage, number: u64) {
-    stage
-        .until("they are held", async || {
-            stage.metric("held").await >= number
-        })
-        .await;
 }

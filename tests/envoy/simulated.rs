@@ -24,7 +24,7 @@ const KEY: (&str, &str) = ("CUTOVER_KEY_k1", "0123456789abcdef");
 
 /// Half of the window of the switch that comes to rule, and how long it is staged before that, ms.
 const HOLD: u64 = 400;
-const LEAD: u64 = 3_000;
+const LEAD: u64 = 6_000;
 const HOUR: u64 = 3_600_000;
 
 fn previewed(active: &str, generation: u64) -> Value {

@@ -34,17 +34,18 @@ pub(crate) struct Seen {
     pub(crate) generation: Option<u64>,
 }
 
-/// Sends one request after another, by several clients, until an instant.
+/// Sends one request after another, by several clients, each until an instant and until generation 2 has answered it twice.
 pub(crate) async fn watch(stage: &Stage, until: u64) -> Vec<Seen> {
     let client = async || {
-        let mut seen = Vec::new();
-        while now() < until {
+        let (mut seen, mut new) = (Vec::new(), 0);
+        while now() < until || new < 2 {
             let start = now();
             let answer = Get::new().ask(stage).await;
             let decision = answer.told("x-cutover-decision").unwrap_or_default();
             let generation = decision.split(";g=").nth(1);
             let generation = generation.and_then(|rest| rest.split(';').next()?.parse().ok());
             let end = now();
+            new += u64::from(generation == Some(2_u64));
             seen.push(Seen {
                 start,
                 end,

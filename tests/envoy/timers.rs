@@ -1,9 +1,9 @@
 //! What a staged switch costs a worker, and that nothing of it stays.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::served_by;
-use crate::stage::{Stage, switch};
+use crate::stage::{DEADLINE, Stage, switch};
 use crate::staged::{now, staged};
 
 /// How often Envoy's threads woke up within a second, the median of three.
@@ -44,8 +44,15 @@ async fn timers_run_only_while_something_is_staged() {
         .stage(staged("green", 2, 1, now() + 600_000, 20))
         .await;
     // Two workers, fifty times a second each.
-    let waiting = wakes_a_second(&stage).await;
-    assert!(waiting > idle + 60, "{waiting} after {idle}");
+    let began = Instant::now();
+    loop {
+        let waiting = wakes_a_second(&stage).await;
+        if waiting > idle + 60 {
+            break;
+        }
+        // A machine that has more to do may let them sleep for longer.
+        assert!(began.elapsed() < DEADLINE, "{waiting} after {idle}");
+    }
     stage.push(switch("blue", 3)).await;
     stage.rules(3).await;
     let canceled = wakes_a_second(&stage).await;

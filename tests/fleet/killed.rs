@@ -95,8 +95,8 @@ async fn once_all_have_staged_it_it_is_taken_back(stage: &mut Stage) {
 
 async fn after_the_gate_it_is_made_without_anybody(stage: &mut Stage) {
     stage.begin().await;
-    let margin = ["--margin", "3s"];
-    let (mut tool, flipped, invoked) = written(stage, Color::Blue, "+8s", &margin).await;
+    let margin = ["--margin", "5s"];
+    let (mut tool, flipped, invoked) = written(stage, Color::Blue, "+15s", &margin).await;
     let journal = stage.cutover(&["history"]).await.answer["journal"].clone();
     let journal = journal.as_str().unwrap().to_owned();
     // What the gate leaves behind.
@@ -138,11 +138,14 @@ async fn while_a_cancel_is_under_way_it_goes_on(stage: &mut Stage) {
     let (mut tool, flipped, _) = written(stage, Color::Blue, "+15s", &[]).await;
     stage.until_staged(PROXIES as usize).await;
     tool.kill().await.unwrap();
+    // This one does not hear of the cancel before it was looked at.
+    stage.bed.withhold(SILENT);
     let mut cancel = stage.started(&["flip", "--cancel"]);
     until("the cancel", || stage.written()["activate_at"].is_null()).await;
     cancel.kill().await.unwrap();
     let cancelled = stage.written()["generation"].as_u64().unwrap();
     assert!(stage.count("staged", flipped.generation).await > 0);
+    stage.bed.let_through(SILENT);
     assert_eq!(standing(stage).await, Value::Null);
     let wait = ["wait", "--generation", &cancelled.to_string()];
     stage.cutover(&wait).await.exits_with(0);

@@ -30,7 +30,12 @@ fn a_folder_is_taken_by_one_and_free_again_when_that_one_is_gone() {
     let running = state.running().unwrap().unwrap();
     assert_eq!((running.holder, running.admin), (holder, None));
     drop(lock);
-    assert_eq!(state.running().unwrap(), None);
+    // A child of another test that has not become its program yet holds it for a moment more.
+    let until = Instant::now() + Duration::from_secs(20);
+    while state.running().unwrap().is_some() {
+        assert!(Instant::now() < until);
+        thread::yield_now();
+    }
     state.lock().unwrap();
 }
 

@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How long an Envoy may take for its last answer, after the deadline or when the watch is told to
 /// stop.
-const LAST_LOOK: Duration = Duration::from_millis(250);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 /// The same of a pod, to which a tunnel may have to be made.
 const LAST_LOOK_AT_PODS: Duration = Duration::from_secs(2);
 

@@ -66,7 +66,7 @@ async fn paused_envoy_keeps_its_connections_and_answers_later() {
         .await
         .unwrap();
     envoy.pause().unwrap();
-    let admin = envoy.admin().clone();
+    let admin = envoy.admin().with_patience(Duration::from_secs(20));
     let asked = tokio::spawn(async move { admin.is_ready().await });
     let silent = tokio::time::timeout(Duration::from_millis(200), async {
         while !asked.is_finished() {

@@ -28,6 +28,8 @@ async fn run_with_all_weather_holds() {
         42,
     );
     plan.pause = Duration::from_millis(600);
+    // A machine that has other work stops all of it for a while.
+    plan.window = Duration::from_secs(1);
     let summary = run(&plan, &()).await.unwrap();
     assert_eq!(summary.troubles, Vec::<String>::new());
     assert_eq!((summary.flips, summary.unacknowledged), (10, 0));

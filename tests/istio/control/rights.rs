@@ -80,7 +80,7 @@ fn whoever_may_not_watch_pods_is_told_that_some_may_come_unseen() {
         .bed
         .kubectl_says(&[&pod[..], &["--subresource=status", &patch]].concat());
     let kubeconfig = stage.bed.text("/users/mallory");
-    let mut wait = stage.command(&["wait", "--deadline", "2s"]);
+    let mut wait = stage.command(&["wait", "--deadline", "10s"]);
     let waited = stage.said(wait.env("KUBECONFIG", kubeconfig).env("CUTOVER_ADMIN", ""));
     assert_eq!(waited.code, 3, "{waited}");
     let blind = "warning: pods that came or went were not seen: the API server does not allow it: pods is forbidden";

@@ -26,7 +26,7 @@ fn held<'a>(color: &'a str, at: &'a str) -> [&'a str; 7] {
 }
 
 async fn istiod_dies_once_all_have_staged_it(stage: &mut Stage) {
-    let first = [&held("green", "+6s")[..], &["--force-conflicts"]].concat();
+    let first = [&held("green", "+8s")[..], &["--force-conflicts"]].concat();
     let mut flip = stage.staging(&first, Color::Green).await;
     stage.stop("istiod");
     activated_on_all(&flip.ended().await);
@@ -38,7 +38,7 @@ async fn istiod_dies_once_all_have_staged_it(stage: &mut Stage) {
 
 async fn the_api_server_is_away_while_t_nears(stage: &mut Stage) {
     stage.load_again().await;
-    let mut flip = stage.staging(&held("green", "+6s"), Color::Green).await;
+    let mut flip = stage.staging(&held("green", "+8s"), Color::Green).await;
     stage.stop("apiserver");
     let said = flip.ended().await;
     activated_on_all(&said);
@@ -52,7 +52,7 @@ async fn the_api_server_is_away_while_t_nears(stage: &mut Stage) {
 
 async fn a_cancel_that_cannot_be_written_is_said(stage: &mut Stage) {
     stage.load_again().await;
-    let mut flip = stage.staging(&held("green", "+6s"), Color::Green).await;
+    let mut flip = stage.staging(&held("green", "+15s"), Color::Green).await;
     stage.stop("apiserver");
     let other = stage.cutover(&["flip", "--cancel"]).await;
     other.exits_with(3);
@@ -69,7 +69,7 @@ async fn a_cancel_that_cannot_be_written_is_said(stage: &mut Stage) {
 
 async fn a_killed_tool_leaves_a_switch_that_another_one_sees_through(stage: &mut Stage) {
     stage.load_again().await;
-    let mut flip = stage.staging(&held("green", "+8s"), Color::Green).await;
+    let mut flip = stage.staging(&held("green", "+12s"), Color::Green).await;
     flip.kill().await;
     staged_and_left(stage, "green").await;
     let resumed = stage.cutover(&["flip", "--resume"]).await;
@@ -101,7 +101,8 @@ async fn a_killed_tool_leaves_a_switch_that_another_one_takes_back(stage: &mut S
 async fn without_istiod_nobody_stages_it_and_it_is_taken_back(stage: &mut Stage) {
     stage.load_again().await;
     stage.stop("istiod");
-    let early = [&held("blue", "+3s")[..], &["--deadline", "1s"]].concat();
+    let early = ["--margin", "4s", "--deadline", "1s"];
+    let early = [&held("blue", "+7s")[..], &early].concat();
     let said = stage.cutover(&early).await;
     said.exits_with(1);
     said.says("has not staged it");

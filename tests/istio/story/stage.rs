@@ -29,8 +29,10 @@ const RATE_OF_ALL: f64 = 600.0;
 /// The same of pods: a request passes two sidecars of the client and the application, and the machine runs a cluster beside.
 const RATE_OF_PODS: f64 = 160.0;
 /// What the load claims to see: nothing that is shorter, and of pods, which share a machine with a cluster, still less.
-const WINDOW: Duration = Duration::from_millis(500);
+const WINDOW: Duration = Duration::from_secs(1);
 const WINDOW_OF_PODS: Duration = Duration::from_secs(2);
+/// How long the load goes on between one flip and the next.
+const REST: Duration = Duration::from_millis(1500);
 
 /// The stage.
 #[derive(Debug)]
@@ -220,7 +222,7 @@ impl Stage {
             acknowledged,
         };
         self.fleet().note(flip).await;
-        self.load().linger().await;
+        tokio::time::sleep(REST).await;
     }
 
     /// Whether the last answers of all gateways were decided by this switch.
@@ -340,7 +342,9 @@ impl Stage {
         let mut answers = vec![];
         for admin in self.bed.admins().split(',') {
             let address: SocketAddr = admin.parse().unwrap();
-            let said = cutover_control::Admin::new(address).get(path).await;
+            // Envoy's main thread answers nobody while it is busy with a push.
+            let admin = cutover_control::Admin::new(address).with_patience(deadline());
+            let said = admin.get(path).await;
             answers.push(String::from_utf8(said.unwrap().to_vec()).unwrap());
         }
         answers

@@ -2,7 +2,7 @@
 
 use crate::{
     assert_run,
-    support::{Ran, Server, Stage, ecds},
+    support::{Ran, Server, Stage, ecds, until},
 };
 use cutover_control::{StateFolder, StateLock};
 use serde_json::json;
@@ -18,6 +18,13 @@ fn with_up(stage: &Stage, folder: &str, envoy: &Server) -> StateLock {
         &envoy.address.to_string(),
     );
     lock
+}
+
+/// Ends such an `up`. A child of another test that has not become its program yet holds the folder for a moment more.
+fn ended(stage: &Stage, up: StateLock) {
+    drop(up);
+    let folder = StateFolder::new(stage.path("state"));
+    until("the end", || folder.running().unwrap().is_none());
 }
 
 fn stage() -> (Stage, Server) {
@@ -60,7 +67,7 @@ fn a_file_in_the_folder_of_an_up_that_lives_means_its_envoy() {
     let (stage, envoy) = stage();
     let up = with_up(&stage, "state", &envoy);
     agrees(&status(&stage, &["-t", "file:state/cutover.json"], &[]));
-    drop(up);
+    ended(&stage, up);
     let ran = status(&stage, &["-t", "file:state/cutover.json"], &[]);
     assert!(ran.stdout.contains("no Envoy was named"), "{ran}");
 }
@@ -139,7 +146,7 @@ fn an_up_that_is_gone_or_only_starting_cannot_say_that_it_is_done() {
     error: `cutover up` (process [PID]) has not started its Envoy yet
     hint: it says `ready` when it has; then try again
     ");
-    drop(up);
+    ended(&stage, up);
     assert_run!(stage.run(&flip), @r"
     exit code: 2
     --- stderr
@@ -161,7 +168,7 @@ fn a_way_back_is_written_whether_or_not_an_up_could_confirm_it() {
     written, not confirmed: default is green in the file, generation [GENERATION]; no Envoy was asked
     next: `cutover status`, once `cutover up` says `ready`
     ");
-    drop(up);
+    ended(&stage, up);
     assert_run!(stage.run(&back), @r"
     exit code: 3
     --- stdout
@@ -181,7 +188,8 @@ fn a_way_back_is_written_whether_or_not_an_up_could_confirm_it() {
 #[test]
 fn a_way_back_without_an_envoy_named_is_written_and_says_who_is_to_be_named() {
     let (stage, envoy) = stage();
-    drop(with_up(&stage, "state", &envoy));
+    let up = with_up(&stage, "state", &envoy);
+    ended(&stage, up);
     fs::remove_file(stage.path("state/admin-address.txt")).unwrap();
     let back = ["rollback", "--target", "state/cutover.json"];
     let dry = stage.run(&[&back[..], &["--dry-run"]].concat());
@@ -207,7 +215,7 @@ fn a_missing_override_is_asked_for_where_the_configuration_comes_from() {
     error: service `default` has no override
     hint: start `cutover up` with --override-key ID, and the key in CUTOVER_KEY_<ID>
     ");
-    drop(up);
+    ended(&stage, up);
     assert_run!(stage.run(&["preview", "green", "-t", "state/cutover.json"]), @r"
     exit code: 2
     --- stderr

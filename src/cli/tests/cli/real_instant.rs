@@ -19,6 +19,10 @@ use std::{
 
 /// A busy machine may tell a clock within no less than some of its hold.
 const FLIP: [&str; 7] = ["flip", "--yes", "green", "--at", "+4s", "--hold", "100ms"];
+/// One that is to be taken back: in this margin a busy machine gets the cancel to all Envoys.
+const TAKEN_BACK: [&str; 9] = [
+    "flip", "--yes", "green", "--at", "+7s", "--hold", "100ms", "--margin", "4s",
+];
 
 /// Two Envoys, the second of which watches the folder of the first, or a copy of it.
 struct Pair {
@@ -155,15 +159,18 @@ fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// Asks an Envoy until it is over: when each request began and ended, and who answered.
+/// Asks an Envoy until it is over, and once more: when each request began and ended, and who answered.
 fn asked(listener: SocketAddr, over: &AtomicBool) -> Vec<(Instant, Instant, String)> {
     let mut answers = vec![];
-    while !over.load(Ordering::Relaxed) {
+    loop {
+        let is_last = over.load(Ordering::Relaxed);
         let began = Instant::now();
         let color = color(listener);
         answers.push((began, Instant::now(), color));
+        if is_last {
+            return answers;
+        }
     }
-    answers
 }
 
 #[test]
@@ -218,7 +225,7 @@ fn two_envoys_switch_at_one_instant_and_no_answer_is_stale() {
 #[test]
 fn an_envoy_that_does_not_get_the_push_has_it_taken_back() {
     let pair = Pair::start("elsewhere");
-    let ran = pair.run(&[&FLIP[..], &["-o", "json"]].concat());
+    let ran = pair.run(&[&TAKEN_BACK[..], &["-o", "json"]].concat());
     assert_eq!(ran.code, Some(1), "{ran}");
     let flip = json(&ran);
     assert_eq!(flip["lagging"][0]["admin"], pair.admins[1].to_string());
@@ -241,11 +248,11 @@ fn an_envoy_that_does_not_get_the_push_has_it_taken_back() {
 
 #[test]
 fn an_envoy_that_stands_still_is_in_doubt_until_it_hears_of_the_cancel() {
-    let pair = Pair::start("envoy");
-    let child = pair.command(&[&FLIP[..], &["--deadline", "20s", "-o", "json"]].concat());
+    // No push comes to it by itself.
+    let pair = Pair::start("elsewhere");
     let before = pair.first.stage.read("envoy/cutover.json");
-    let mut child = child;
-    let child = child.spawn().unwrap();
+    let flip = [&TAKEN_BACK[..], &["--deadline", "20s", "-o", "json"]].concat();
+    let child = pair.command(&flip).spawn().unwrap();
     until("the write", || {
         pair.first.stage.read("envoy/cutover.json") != before
     });
@@ -264,6 +271,12 @@ fn an_envoy_that_stands_still_is_in_doubt_until_it_hears_of_the_cancel() {
             .unwrap();
         cutover_control::unix_ms() > at + 200
     });
+    // What it has missed is there when it wakes.
+    let there = |name: &str| pair.first.stage.path("elsewhere").join(name);
+    for version in [staged, pair.first.stage.read("envoy/cutover.json")] {
+        fs::write(there("next.json"), version).unwrap();
+        fs::rename(there("next.json"), there("cutover.json")).unwrap();
+    }
     stop(&pair.second, Signal::CONT);
     let ran = pair.first.stage.ran(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(1), "{ran}");
@@ -306,7 +319,7 @@ fn a_killed_command_is_seen_through_or_taken_back() {
     assert_eq!(json(&ran)["outcome"], "activated");
     assert_eq!(pair.colors(), ["green", "green"]);
     // It goes on by itself, too.
-    let child = pair.started(&["rollback", "--at", "+3s", "--hold", "100ms"]);
+    let child = pair.started(&["rollback", "--at", "+6s", "--hold", "100ms"]);
     stop(&child, Signal::KILL);
     let _ = child.wait_with_output();
     let waited = pair.run(&["wait"]);
@@ -317,7 +330,7 @@ fn a_killed_command_is_seen_through_or_taken_back() {
 #[test]
 fn a_hold_that_is_too_short_for_an_envoy_s_clock_is_refused_and_one_that_follows_it_is_not() {
     let pair = Pair::with_clock("envoy", -400);
-    let ran = pair.run(&[&FLIP[..], &["-o", "json"]].concat());
+    let ran = pair.run(&[&TAKEN_BACK[..], &["-o", "json"]].concat());
     assert_eq!(ran.code, Some(1), "{ran}");
     let says = format!("the clock of {} is off by -", pair.admins[1]);
     assert!(ran.stderr.contains(&says), "{ran}");

@@ -138,7 +138,7 @@ fn a_wait_that_is_told_to_stop_says_where_it_has_landed() {
     assert_run!(stage.ran(child.wait_with_output().unwrap()).naming(&[&silent]), @r#"
     exit code: 3
     --- stderr
-    error: interrupted: generation 1 (blue) of default landed on 0 of 1 Envoy; missing: no answer from [ENVOY-1]: it said nothing for 250 ms
+    error: interrupted: generation 1 (blue) of default landed on 0 of 1 Envoy; missing: no answer from [ENVOY-1]: it said nothing for 1000 ms
     hint: `cutover wait` waits on; nothing was written by this command
     "#);
 }

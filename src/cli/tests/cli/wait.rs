@@ -99,7 +99,7 @@ fn a_silent_envoy_is_asked_again_until_the_deadline() {
     assert_run!(stage.flip(&["wait", "--deadline", "50ms"], &[&silent]), @r#"
     exit code: 3
     --- stderr
-    error: generation 7 (blue) of default landed on 0 of 1 Envoy; missing: no answer from [ENVOY-1]: it said nothing for 250 ms
+    error: generation 7 (blue) of default landed on 0 of 1 Envoy; missing: no answer from [ENVOY-1]: it said nothing for 1000 ms
     hint: is that Envoy up, and is that its admin address?
     "#);
     // One that comes back in time has not been silent.

@@ -77,6 +77,11 @@ async fn a_proxy_that_never_follows_is_named() {
     let bed = Bed::of(&[&ahead, &behind], Speech::Both).await;
     let fleet = Fleet::start(bed.plan()).await.unwrap();
     ahead.set(8, Color::Green);
+    let began = Instant::now();
+    while fleet.shows()[0].generation != Some(8) {
+        assert!(began.elapsed() < DEADLINE, "{:?}", fleet.shows());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let lagging = fleet
         .shown_by_all(8, Duration::from_millis(300))
         .await

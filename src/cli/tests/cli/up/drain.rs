@@ -66,9 +66,9 @@ fn clients_that_keep_their_connection_lose_nothing_and_are_told_to_go() {
 fn a_stream_in_flight_is_served_to_its_end() {
     let (stage, applications) = (Stage::new(), Applications::start());
     let up = Up::start(&stage, &applications, &[]);
-    let events = Events::open(up.listen, 5, 300);
+    let events = Events::open(up.listen, 15, 300);
     up.signal(Signal::TERM);
-    assert_eq!(events.rest(), (4, true));
+    assert_eq!(events.rest(), (14, true));
     let ended = up.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert_eq!(ended.result()["cut"], 0);
@@ -165,9 +165,9 @@ fn a_request_that_came_before_it_said_ready_is_served_too() {
     let mut up = Up::launch(&stage, &applications, &more);
     up.event("started");
     wait_for("a connection", || TcpStream::connect(address).is_ok());
-    let events = Events::open(address, 3, 300);
+    let events = Events::open(address, 15, 300);
     up.signal(Signal::TERM);
-    assert_eq!(events.rest(), (2, true));
+    assert_eq!(events.rest(), (14, true));
     assert_eq!(up.end().status.code(), Some(0));
 }
 

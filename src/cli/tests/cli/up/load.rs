@@ -14,7 +14,8 @@ use std::{
 /// Some clients at work.
 pub(super) struct Load {
     over: Arc<AtomicBool>,
-    answers: Arc<AtomicU64>,
+    /// Of each client.
+    answers: Vec<Arc<AtomicU64>>,
     clients: Vec<JoinHandle<Seen>>,
 }
 
@@ -35,12 +36,12 @@ impl Load {
     /// Starts clients with this pause between their requests.
     pub(super) fn start(address: SocketAddr, clients: usize, pause: Duration) -> Self {
         let over = Arc::<AtomicBool>::default();
-        let answers = Arc::<AtomicU64>::default();
-        let client = |_| {
-            let (over, answers) = (Arc::clone(&over), Arc::clone(&answers));
+        let answers: Vec<_> = (0..clients).map(|_| Arc::<AtomicU64>::default()).collect();
+        let client = |answers: &Arc<AtomicU64>| {
+            let (over, answers) = (Arc::clone(&over), Arc::clone(answers));
             thread::spawn(move || client(address, &over, &answers, pause))
         };
-        let clients = (0..clients).map(client).collect();
+        let clients = answers.iter().map(client).collect();
         Self {
             over,
             answers,
@@ -48,16 +49,26 @@ impl Load {
         }
     }
 
-    /// Answers so far, of all clients.
-    pub(super) fn answers(&self) -> u64 {
-        self.answers.load(Ordering::Relaxed)
+    /// Answers so far, of each client.
+    fn answers(&self) -> Vec<u64> {
+        let answers = self.answers.iter();
+        answers.map(|one| one.load(Ordering::Relaxed)).collect()
     }
 
-    /// Waits until so many more were answered.
+    /// Waits until so many more were answered, and each client has asked once more and was answered.
     #[track_caller]
     pub(super) fn wait_for(&self, more: u64) {
-        let until = self.answers() + more;
-        super::stage::wait_for("answers", || self.answers() >= until);
+        let before = self.answers();
+        let until = before.iter().sum::<u64>() + more;
+        super::stage::wait_for("answers", || {
+            let now = self.answers();
+            // The first of a client's answers may be to what it had asked before.
+            let each = now
+                .iter()
+                .zip(&before)
+                .all(|(now, before)| *now > before + 1);
+            each && now.iter().sum::<u64>() >= until
+        });
     }
 
     /// Tells the clients to stop.

@@ -33,9 +33,13 @@ fn stage() -> Stage {
     stage
 }
 
+/// By another process: one that this has open for writing, and another thread's child with it, could not be run.
 fn program(stage: &Stage, name: &str, script: &str) {
-    stage.write(name, &format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(stage.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    let scripts = stage.path("scripts");
+    fs::create_dir_all(&scripts).unwrap();
+    fs::write(scripts.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(scripts.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    cutover_tests::copy([name], &scripts, &stage.path("")).unwrap();
 }
 
 fn up(stage: &Stage, more: &[&str]) -> Ran {
