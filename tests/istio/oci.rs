@@ -9,9 +9,9 @@ use serde_json::Value;
 use stage::{BLUE, GREEN, Image, Stage, WITHOUT_THE_MODULE};
 use std::fs;
 
-/// In its order: each chapter begins with green active and decided by the module, on all proxies.
+/// In its order, as the other test: each chapter begins with green active and decided by the module, on all proxies.
 #[test]
-fn a_pushed_module_runs_and_what_a_bad_image_or_registry_does_is_known() {
+fn a_pushed_module_runs_and_what_a_bad_image_does_is_known() {
     let mut stage = Stage::open();
     the_registry_the_layout_and_envoy_have_the_same_module(&mut stage);
     a_tag_that_moves_moves_no_pinned_digest(&mut stage);
@@ -30,6 +30,14 @@ fn a_pushed_module_runs_and_what_a_bad_image_or_registry_does_is_known() {
             &mut stage, &image,
         );
     }
+}
+
+#[test]
+fn what_a_registry_that_is_away_does_is_known() {
+    let mut stage = Stage::open();
+    let pinned = stage.pinned();
+    stage.apply(&pinned, "green");
+    stage.become_and_stay(GREEN);
     running_traffic_and_flips_need_no_registry_where_the_module_is_present(&mut stage);
     a_flip_of_a_tag_that_is_always_pulled_needs_the_registry(&mut stage);
     a_new_proxy_needs_the_registry_and_is_not_helped_before_the_next_push(&mut stage);

@@ -285,7 +285,7 @@ fn told_to_stop_twice_it_does_not_wait_for_envoys_that_hear_of_nothing() {
     let history = stage.flip(&["history"], &[]).naming(&envoys);
     let lines = history
         .stdout
-        .matches("interrupted while it was taken back, in doubt [ENVOY-1], [ENVOY-2]");
+        .matches("interrupted while it was taken back, in doubt [ENVOY-1] [ENVOY-2]");
     assert_eq!(lines.count(), 2, "{history}");
 }
 
