@@ -128,7 +128,7 @@ async fn a_flip_without_istiod_lands_when_it_is_back(stage: &mut Stage) {
         .as_array()
         .and_then(|all| all.last());
     let noted = noted.unwrap();
-    assert_eq!(noted["generation"], written, "{}", history.all);
+    assert_eq!(noted["to"]["generation"], written, "{}", history.all);
     assert_eq!(noted["outcome"], "missing", "{}", history.all);
     let of_whom = noted["missing"].as_array().unwrap();
     assert_eq!(of_whom.len(), 10, "{}", history.all);
