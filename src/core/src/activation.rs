@@ -82,3 +82,18 @@ impl Activation {
 fn span(from: i64, until: i64) -> Duration {
     Duration::from_nanos(until.saturating_sub(from).try_into().unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_belong_to_what_is_allowed() {
+        let latest = Activation::LATEST;
+        assert!(Activation::new(1, 0).is_some());
+        assert!(Activation::new(latest, Activation::LONGEST).is_some());
+        assert!(Activation::new(0, 0).is_none());
+        assert!(Activation::new(latest + 1, 0).is_none());
+        assert!(Activation::new(1, Activation::LONGEST + 1).is_none());
+    }
+}

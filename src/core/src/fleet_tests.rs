@@ -104,12 +104,11 @@ fn goes_on() -> Action<&'static str> {
 
 #[test]
 fn what_proxies_show_at_the_gate_decides() {
-    let cases: [(&str, Option<View>, bool); 9] = [
+    let cases: [(&str, Option<View>, bool); 8] = [
         ("staged, clock good", staged(), true),
         ("silent", None, false),
         ("not staged", shows(1), false),
         ("shows nothing", Some(View::default()), false),
-        ("rules already", shows(7), false),
         ("not measured", with_clock(None), false),
         ("within", with_clock(Some(clock(-19, 1_000))), true),
         ("ahead", with_clock(Some(clock(20, 1))), false),
@@ -391,7 +390,6 @@ fn a_longer_hold_is_not_staged_when_there_is_no_time_or_it_would_be_too_long() {
     // 60 ms of hold open the window 40 ms earlier.
     for (now, views) in [
         (gate - 540 * MS + 1, off(30)),
-        (T - 4 * SECOND, off(501)),
         // Another one has not staged yet: first things first.
         (
             T - 4 * SECOND,
@@ -404,6 +402,20 @@ fn a_longer_hold_is_not_staged_when_there_is_no_time_or_it_would_be_too_long() {
     }
     let restaged = pushed(terms).step(gate - 540 * MS, &off(30));
     assert!(matches!(restaged, Ok(Action::Stage { .. })), "{restaged:?}");
+    // No hold is long enough: there is nothing to wait for.
+    let now = T - 4 * SECOND;
+    let generation = generation(now / MS);
+    let mut protocol = pushed(terms);
+    let hopeless = protocol.step(now, &off(501));
+    assert_eq!(hopeless, Ok(Action::Cancel { generation }));
+    assert_eq!(
+        protocol.why(),
+        BTreeMap::from([("a", Lag::ClockOff(clock(501, 0)))])
+    );
+    assert!(matches!(
+        pushed(terms).step(now, &off(500)),
+        Ok(Action::Stage { .. })
+    ));
 }
 
 #[test]
@@ -498,4 +510,102 @@ fn an_operator_that_looked_away_does_not_say_that_all_were_in_time() {
         protocol.step(T + SECOND, &shown),
         Ok(Action::Done(activated))
     );
+}
+
+#[test]
+fn a_hold_that_was_chosen_is_never_lengthened() {
+    // There is time for it, and the clock is off for certain.
+    let off = views(&[("a", with_clock(Some(clock(-30, 1_500))))]);
+    let mut protocol = pushed(terms());
+    let now = T - 3 * SECOND;
+    let generation = generation(now / MS);
+    let cancel = Action::Cancel { generation };
+    assert_eq!(protocol.step(now, &off), Ok(cancel));
+    assert_eq!(protocol.due(), terms().due);
+}
+
+#[test]
+fn one_that_shows_it_once_the_window_is_open_is_not_late() {
+    // Its clock is ahead within the hold; whoever takes the switch up looks in the window.
+    let mut protocol = Protocol::resume(terms(), generation(7));
+    let all = views(&[("a", shows(7))]);
+    protocol.step(T, &all).unwrap();
+    assert_eq!(protocol.late(), BTreeSet::new());
+    assert_eq!(protocol.unseen(), BTreeSet::from(["a"]));
+}
+
+#[test]
+fn one_that_lost_what_it_had_staged_was_not_in_time() {
+    // It starts anew before the window opens, and the operator looks away until the instant is over.
+    let mut protocol = pushed(terms());
+    protocol
+        .step(terms().gate(), &views(&[("a", staged())]))
+        .unwrap();
+    let anew = terms().due.opens() - 1;
+    protocol.step(anew, &views(&[("a", shows(1))])).unwrap();
+    let all = views(&[("a", shows(7))]);
+    let activated = Outcome::Activated {
+        generation: generation(7),
+        late: BTreeSet::new(),
+        unseen: BTreeSet::from(["a"]),
+    };
+    assert_eq!(protocol.step(T + SECOND, &all), Ok(Action::Done(activated)));
+}
+
+#[test]
+fn one_that_left_and_came_back_has_to_stage_it_again() {
+    let mut protocol = pushed(terms());
+    let gate = terms().gate();
+    let both = views(&[("a", staged()), ("b", staged())]);
+    protocol.step(gate - SECOND, &both).unwrap();
+    protocol
+        .step(gate - SECOND / 2, &views(&[("a", staged())]))
+        .unwrap();
+    let back = views(&[("a", staged()), ("b", None)]);
+    assert_eq!(protocol.step(gate, &back), Ok(cancelled()));
+}
+
+#[test]
+fn a_second_longer_hold_is_looked_at_for_half_of_the_time_that_is_left() {
+    let terms = Terms {
+        hold: Hold::FromClocks,
+        ..terms()
+    };
+    let mut protocol = pushed(terms);
+    let now = T - 3 * SECOND;
+    let off = views(&[("a", with_clock(Some(clock(-30, 0))))]);
+    protocol.step(now, &off).unwrap();
+    let badly = with_clock(Some(clock(50, 20 * MS))).map(|view| View {
+        staged: Some(protocol.generation()),
+        ..view
+    });
+    let gate = protocol.due().opens() - terms.margin;
+    let until = now.midpoint(gate);
+    assert_eq!(
+        protocol.step(now + MS, &views(&[("a", badly)])),
+        Ok(Action::Wait { until })
+    );
+}
+
+#[test]
+fn one_that_switched_before_the_gate_is_taken_back_at_once_and_named() {
+    // Its clock is seconds ahead: from now on it serves the new color, alone.
+    let mut protocol = pushed(terms());
+    let early = views(&[("a", staged()), ("b", shows(7))]);
+    let now = T - 3 * SECOND;
+    let cancel = protocol.step(now, &early).unwrap();
+    assert!(matches!(cancel, Action::Cancel { .. }), "{cancel:?}");
+    let cancelled = protocol.generation().get();
+    let heard = views(&[("a", shows(cancelled)), ("b", shows(cancelled))]);
+    let done = protocol.step(now + SECOND, &heard).unwrap();
+    let Action::Done(Outcome::Cancelled { in_doubt, .. }) = done else {
+        panic!("{done:?}")
+    };
+    assert_eq!(in_doubt, BTreeSet::from(["b"]), "it has switched");
+    // Whoever proceeds on lag never cancels.
+    let proceeding = Terms {
+        on_lag: OnLag::Proceed,
+        ..terms()
+    };
+    assert_eq!(at_the_gate(proceeding, &[("b", shows(7))]), goes_on());
 }

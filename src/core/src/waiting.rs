@@ -88,4 +88,12 @@ mod tests {
         assert!(waiting.add("a", 3, (), 2));
         assert_eq!(waiting.release(|_| false), [(1, ()), (3, ())]);
     }
+
+    #[test]
+    fn nobody_waits_once_the_last_one_has_left() {
+        let mut waiting = Waiting::default();
+        assert!(waiting.add("a", 1, (), 2));
+        waiting.forget(1);
+        assert!(waiting.is_empty());
+    }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use cutover_core::{Clock, Color, Merge, Ordered, Plan, Reading, Register, merge};
+use cutover_core::{Clock, Color, Merge, Ordered, Plan, Reading, Register, Ruling, merge};
 use support::{Fake, NOW, decided, plan};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -325,4 +325,35 @@ fn clocks_that_were_read_far_apart_are_read_again() {
     let reading = Reading::take(&Interrupted(0.into())).unwrap();
     assert!((reading.offset() - 5000).abs() < 200, "{reading:?}");
     assert!(reading.width < 1000, "{reading:?}");
+}
+
+#[test]
+fn what_is_committed_rules_on_where_no_clock_can_be_read() {
+    let known = Register {
+        committed: pushed(&switched("blue", 1, "")),
+        staged: None,
+    };
+    let proxy = proxy([]);
+    proxy.passed.set(5_000 * MS);
+    let Merge::Write { register, .. } = merge(Some(&known), &pushed(&staged()), &proxy) else {
+        panic!("it is newer")
+    };
+    let broken = Odd {
+        wall: None,
+        monotonic: None.into(),
+    };
+    assert!(register.staged.is_some());
+    let blue = Ruling::Switch(known.committed.generation, Color::Blue);
+    assert_eq!(register.ruling(&broken), blue);
+    assert_eq!(register.commit(&broken), None);
+}
+
+#[test]
+fn a_previous_of_the_generation_that_rules_does_not_take_its_place() {
+    // Written by hand, with another color: what rules here keeps ruling until the instant.
+    let previous = r#""previous": {"generation": 1, "active": "green"}"#;
+    let timed = switched("green", 2, &format!(r#", "activate_at": {T}, {previous}"#));
+    let proxy = proxy([(-9000, &switched("blue", 1, "")), (-5000, &timed)]);
+    let (decided, _) = at(&proxy, &timed, -4_000 * MS);
+    assert!(decided.starts_with("blue;g=1"), "{decided}");
 }

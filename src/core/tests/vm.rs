@@ -260,3 +260,13 @@ fn gauges_that_went_with_the_vms_of_before_come_back_with_an_ignored_push() {
     push(&proxy, &mut [Vm::new("test")], &blue(4));
     assert_eq!(proxy.stats(["generation", "active", "stale"]), [5, 2, 1]);
 }
+
+#[test]
+fn a_conflicting_push_brings_nothing_of_its_own() {
+    let (proxy, mut vm) = (Shared::default(), Vm::new("test"));
+    let good = blue(5);
+    vm.configure(&proxy, &mut good.clone());
+    let mut other = plan("green", 5, r#", "closed": ["blue"]"#);
+    vm.configure(&proxy, &mut other);
+    assert_eq!(other.service("default"), good.service("default"));
+}

@@ -68,10 +68,10 @@ pub(crate) struct Forth {
     #[arg(long, conflicts_with_all = ["at", "hold", "on_lag", "margin"])]
     now: bool,
     /// See a staged flip through whose command is gone
-    #[arg(long, conflicts_with_all = ["now", "at", "hold", "cancel", "no_wait", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["now", "at", "hold", "cancel", "no_wait", "dry_run", "generation", "expect_generation"])]
     resume: bool,
     /// Take a staged flip back
-    #[arg(long, conflicts_with_all = ["now", "at", "hold", "no_wait", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["now", "at", "hold", "on_lag", "no_wait", "dry_run", "generation", "expect_generation"])]
     cancel: bool,
     /// The generation to write, so that the files of several Envoys get the same one; else the next
     #[arg(long, value_name = "N")]

@@ -236,6 +236,15 @@ fn an_instant_that_cannot_be_met_is_refused_and_nothing_is_written() {
             &["no switch is staged: default is blue, generation 1"],
         );
     }
+    for up in [
+        ["flip", "--cancel", "--expect-generation", "1"],
+        ["flip", "--resume", "--expect-generation", "1"],
+        ["flip", "--cancel", "--generation", "9"],
+        ["flip", "--cancel", "--on-lag", "proceed"],
+    ] {
+        let ran = stage.flip(&up, &[&one, &two]);
+        says(&ran, 2, &["cannot be used with"]);
+    }
     assert_eq!(stage.read("cutover.json"), before);
     assert!(!stage.path("cutover.json.journal").exists());
 }

@@ -292,6 +292,51 @@ fn an_envoy_that_stands_still_is_in_doubt_until_it_hears_of_the_cancel() {
 }
 
 #[test]
+fn an_envoy_whose_clock_is_seconds_ahead_does_not_switch_alone() {
+    let pair = Pair::with_clock("envoy", 6_000);
+    // By its own clock it would switch long before the gate, six seconds before the instant.
+    let ran = pair.run(&["flip", "--yes", "green", "--at", "+14s", "-o", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["outcome"], "cancelled", "{ran}");
+    assert_eq!(flip["in_doubt"], serde_json::json!([]), "{ran}");
+    assert!(ran.stderr.contains("no hold is long enough"), "{ran}");
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+    assert_eq!((pair.stat(0, "staged"), pair.stat(1, "staged")), (0, 0));
+    assert_eq!(pair.stat(1, "late"), 0);
+}
+
+#[test]
+fn an_envoy_that_switched_before_the_instant_is_in_doubt_and_goes_back_at_once() {
+    let pair = Pair::with_clock("envoy", 60_000);
+    let ran = pair.run(&["flip", "--yes", "green", "--at", "+30s", "-o", "json"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let flip = json(&ran);
+    assert_eq!(flip["outcome"], "in-doubt", "{ran}");
+    let second = serde_json::json!([pair.admins[1].to_string()]);
+    assert_eq!(flip["in_doubt"], second, "{ran}");
+    assert!(ran.stderr.contains("switched before the instant"), "{ran}");
+    assert_eq!(pair.colors(), ["blue", "blue"]);
+    // It was not waited for: the instant is still to come.
+    let at = flip["at"].as_u64().unwrap();
+    assert!(at > cutover_control::unix_ms(), "{ran}");
+}
+
+#[test]
+fn a_configuration_that_has_lost_the_switch_is_said_with_what_comes_of_it() {
+    let pair = Pair::start("envoy");
+    let before = pair.first.stage.read("envoy/cutover.json");
+    let child = pair.started(&FLIP);
+    // Envoy ignores what is older than what it has staged.
+    pair.first.stage.write("envoy/cutover.json", &before);
+    let ran = pair.first.stage.ran(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let lost = "an Envoy that starts anew takes what is there, and not this switch";
+    assert!(ran.stderr.contains(lost), "{ran}");
+    assert_eq!(pair.colors(), ["green", "green"]);
+}
+
+#[test]
 fn a_killed_command_is_seen_through_or_taken_back() {
     let pair = Pair::start("envoy");
     let later = ["flip", "--yes", "green", "--at", "+30s", "--hold", "100ms"];

@@ -31,6 +31,10 @@ enum Phase<K: Ord> {
     },
     Cancelling {
         why: BTreeMap<K, Lag>,
+        /// What is taken back.
+        staged: Generation,
+        /// Those that had switched before they heard of it: their clocks are ahead.
+        switched: BTreeSet<K>,
         /// Those that showed the cancel before the window opened. Whoever did so later may have switched
         /// in between.
         in_time: BTreeSet<K>,
@@ -170,8 +174,16 @@ impl<K: Ord + Clone> Protocol<K> {
                     _ => Action::Wait { until: last },
                 })
             }
-            Phase::Cancelling { why, in_time } => {
-                let generation = self.generation;
+            Phase::Cancelling {
+                why,
+                staged,
+                switched,
+                in_time,
+            } => {
+                let (generation, staged) = (self.generation, Some(*staged));
+                let has_switched =
+                    |view: Option<View>| view.is_some_and(|view| view.generation == staged);
+                switched.extend(names(views, has_switched));
                 let unheard = names(views, |view| !shows(view, generation));
                 if now < self.due.opens() {
                     in_time.extend(names(views, |view| shows(view, generation)));
@@ -185,7 +197,8 @@ impl<K: Ord + Clone> Protocol<K> {
                     };
                     return Ok(Action::Wait { until });
                 }
-                let in_doubt = views.keys().filter(|key| !in_time.contains(key));
+                let was_old = |key: &K| in_time.contains(key) && !switched.contains(key);
+                let in_doubt = views.keys().filter(|key| !was_old(key));
                 Ok(Action::Done(Outcome::Cancelled {
                     generation,
                     why: why.clone(),
@@ -193,6 +206,14 @@ impl<K: Ord + Clone> Protocol<K> {
                     unheard,
                 }))
             }
+        }
+    }
+
+    /// For whose sake the switch is taken back; nobody's, where it goes on or somebody stopped it.
+    pub fn why(&self) -> BTreeMap<K, Lag> {
+        match &self.phase {
+            Phase::Cancelling { why, .. } => why.clone(),
+            _ => BTreeMap::new(),
         }
     }
 
@@ -243,6 +264,13 @@ impl<K: Ord + Clone> Protocol<K> {
             return self.cancel(now, BTreeMap::new());
         }
         let lags = self.lags(now, views);
+        if self.terms.on_lag == OnLag::Cancel && may_be_cancelled {
+            let hopeless = lags.iter().filter(|(_, lag)| self.is_hopeless(**lag));
+            let hopeless: BTreeMap<_, _> = hopeless.map(|(key, lag)| (key.clone(), *lag)).collect();
+            if !hopeless.is_empty() {
+                return self.cancel(now, hopeless);
+            }
+        }
         let gate = self.gate();
         if let Some(due) = self.longer_hold(now, &lags) {
             // Another look may tell a clock better, and who comes in the window waits for all of the hold: half of the
@@ -299,6 +327,20 @@ impl<K: Ord + Clone> Protocol<K> {
         due.opens().saturating_sub(margins)
     }
 
+    /// Whether there is nothing to wait for: a proxy that has switched already serves the new color alone, and one whose
+    /// clock no hold covers may do so long before the gate.
+    fn is_hopeless(&self, lag: Lag) -> bool {
+        let longest = match self.terms.hold {
+            Hold::Given => self.due.hold_ms,
+            Hold::FromClocks => MOST_HOLD_MS / 2,
+        };
+        match lag {
+            Lag::Early => true,
+            Lag::ClockOff(clock) => clock.least() > longest.saturating_mul(1_000),
+            Lag::Silent | Lag::NotStaged | Lag::Unmeasured => false,
+        }
+    }
+
     /// Whether a clock needs a longer hold, however well it were known.
     fn is_off_for_certain(&self, lags: &BTreeMap<K, Lag>) -> bool {
         let hold = self.due.hold_ms.saturating_mul(1_000);
@@ -319,9 +361,13 @@ impl<K: Ord + Clone> Protocol<K> {
     }
 
     fn cancel(&mut self, now: u64, why: BTreeMap<K, Lag>) -> Result<Action<K>, InvalidGeneration> {
-        self.generation = after(self.generation, now)?;
+        let staged = self.generation;
+        self.generation = after(staged, now)?;
+        let early = why.iter().filter(|(_, lag)| matches!(lag, Lag::Early));
         self.phase = Phase::Cancelling {
+            switched: early.map(|(key, _)| key.clone()).collect(),
             why,
+            staged,
             in_time: BTreeSet::new(),
         };
         Ok(Action::Cancel {

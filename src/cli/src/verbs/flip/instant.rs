@@ -10,10 +10,13 @@ use cutover_control::{
     Ending, FlipError, InMilliseconds, InWords, InstantRequest, Lagging, Measured, Proxy,
     ResumeRequest, Scheduled, State, Target, Unshown, flip_at, resume,
 };
-use cutover_core::{Color, Generation};
+use cutover_core::{Color, Generation, fleet::MOST_HOLD_MS};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::task::JoinHandle;
+
+/// How far off a clock is at most that a hold which follows the clocks covers, in microseconds: the hold is twice that.
+const MOST_OFF_US: u64 = MOST_HOLD_MS * 1_000 / 2;
 
 /// Stages a switch and sees it through.
 pub(super) async fn flip(
@@ -227,6 +230,9 @@ fn cancelled(
             told.active
         ),
         None => "`cutover status` shows the Envoys; run it again when you are ready".to_owned(),
+        Some(cutover_core::fleet::Lag::ClockOff(clock)) if clock.least() > MOST_OFF_US => {
+            "no hold is long enough for that: set that machine's clock right".to_owned()
+        }
         Some(cutover_core::fleet::Lag::ClockOff(_)) => {
             "a longer --hold, or `--hold auto`, lets it through; or set that machine's clock right".to_owned()
         }

@@ -14,12 +14,9 @@ use crate::{
 };
 use cutover_core::{
     Generation, Switch,
-    fleet::{Action, Due, Protocol, View},
+    fleet::{Action, Due, Protocol},
 };
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
 /// How often it is looked whether something is to be done, at the least.
@@ -77,23 +74,21 @@ impl Conductor {
                         self.protocol.stop();
                     }
                 }
-                Action::Cancel { generation } => {
-                    match self.cancel(generation, &views, &board).await {
-                        Ok(begun) => cancels = begun,
-                        Err(Hindrance::Overtaken(state)) => break overtaken(state),
-                        Err(Hindrance::Failed(error)) if self.interrupt.is_insisted() => {
-                            self.warnings.push(error.to_string());
-                            break Ending::Stopped {
-                                cancel: None,
-                                in_doubt: vec![],
-                                unheard: vec![],
-                            };
-                        }
-                        Err(Hindrance::Failed(error)) => {
-                            return Err(self.not_cancelled(error).await);
-                        }
+                Action::Cancel { generation } => match self.cancel(generation, &board).await {
+                    Ok(begun) => cancels = begun,
+                    Err(Hindrance::Overtaken(state)) => break overtaken(state),
+                    Err(Hindrance::Failed(error)) if self.interrupt.is_insisted() => {
+                        self.warnings.push(error.to_string());
+                        break Ending::Stopped {
+                            cancel: None,
+                            in_doubt: vec![],
+                            unheard: vec![],
+                        };
                     }
-                }
+                    Err(Hindrance::Failed(error)) => {
+                        return Err(self.not_cancelled(error).await);
+                    }
+                },
                 Action::Done(outcome) => break self.ending(outcome, &board),
                 Action::Wait { .. }
                     if self.protocol.is_cancelled() && self.interrupt.is_insisted() =>
@@ -170,7 +165,7 @@ impl Conductor {
             .iter()
             .zip(&changes)
             .map(|(before, (service, switch))| {
-                let mut begun = Entry::begun(&before.verb, service, before.to, switch.into());
+                let mut begun = Entry::begun(&before.verb, service, before.from, switch.into());
                 begun.reason.clone_from(&self.pen.reason);
                 begun.due_at(due);
                 begun
@@ -210,7 +205,6 @@ impl Conductor {
     async fn cancel(
         &mut self,
         generation: Generation,
-        views: &BTreeMap<Key, Option<View>>,
         board: &Board,
     ) -> Result<Vec<Entry>, Hindrance> {
         let staged = self.staged().unwrap_or(generation);
@@ -239,7 +233,7 @@ impl Conductor {
         let why = if self.is_asked_to_cancel || self.interrupt.is_raised() {
             vec![]
         } else {
-            self.lagging(&self.protocol.lags(self.line.now(), views), board)
+            self.lagging(&self.protocol.why(), board)
         };
         self.step(Step::Cancelling {
             why: why.iter().map(ToString::to_string).collect(),

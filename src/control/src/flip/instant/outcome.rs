@@ -6,11 +6,11 @@ use super::{
     conduct::Conductor,
 };
 use crate::{
-    Absent, Entry, Kind, Proxy,
+    Absent, Document, Entry, Kind, Proxy, State, service_of,
     watch::{Shown, Unshown},
 };
 use cutover_core::{
-    Generation,
+    Generation, Service,
     fleet::{Lag, Outcome, View},
 };
 use std::{
@@ -98,6 +98,9 @@ impl Conductor {
             Ending::Cancelled { unheard, .. } | Ending::Stopped { unheard, .. } => unheard,
             Ending::Already | Ending::Activated | Ending::Superseded { .. } => &[],
         };
+        if ending == Ending::Activated {
+            self.look_back().await;
+        }
         let at = Instant::now();
         let is_superseded = matches!(ending, Ending::Superseded { .. });
         let shown = board.proxies().into_iter().filter(|_| !is_superseded);
@@ -151,6 +154,41 @@ impl Conductor {
             gone,
             warnings: self.warnings,
         }
+    }
+}
+
+impl Conductor {
+    /// Warns where the configuration has lost the switch that all Envoys show.
+    async fn look_back(&mut self) {
+        let lost = match self.pen.target.read().await {
+            Ok(document) => self.lost(&document),
+            // Whether the API server is away is said where something is to be noted.
+            Err(_) if self.pen.target.kube().is_some() => None,
+            Err(error) => Some(error.to_string()),
+        };
+        self.warnings.extend(lost.map(|lost| {
+            format!("{lost}: an Envoy that starts anew takes what is there, and not this switch")
+        }));
+    }
+
+    fn lost(&self, document: &Document) -> Option<String> {
+        let plan = match document.plan() {
+            Ok(plan) => plan,
+            Err(invalid) => {
+                return Some(format!("{} is not valid now: {invalid}", document.noun()));
+            }
+        };
+        self.changes.iter().find_map(|(name, switch)| {
+            match service_of(&plan, Some(name)).map(Service::switch) {
+                Ok(found) if found.generation >= switch.generation => None,
+                Ok(found) => Some(format!(
+                    "{} has {} of {name} now",
+                    document.noun(),
+                    State::from(found)
+                )),
+                Err(unknown) => Some(unknown.to_string()),
+            }
+        })
     }
 }
 
