@@ -91,6 +91,9 @@ pub struct Entry {
     /// Those that may have switched though it was taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_doubt: Vec<String>,
+    /// Those that had not staged it in time, or said that they were late.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<String>,
     /// From just before the file was replaced until the last Envoy showed it, or until it was given
     /// up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,6 +196,7 @@ impl Entry {
             missing: vec![],
             gone: vec![],
             in_doubt: vec![],
+            late: vec![],
             milliseconds: None,
         }
     }

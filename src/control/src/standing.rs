@@ -1,7 +1,7 @@
 //! Where a switch that waits for an instant stands, or has waited for one.
 
-use crate::{Chapter, Entry, Fate, InWords, Proxy, Status};
-use cutover_core::{Color, Generation, Service, fleet::Due};
+use crate::{Chapter, Entry, Fate, InWords, Kind, Proxy, Status};
+use cutover_core::{Color, Service, fleet::Due};
 use std::fmt;
 
 /// Where a switch with an instant stands.
@@ -23,7 +23,7 @@ pub struct Standing {
     pub of: usize,
     /// Those that have not, and do not.
     pub not_on: Vec<Proxy>,
-    /// Those that have counted a switch as late.
+    /// Those that were late for it; where nobody has noted that, those that have counted any switch as late.
     pub late: Vec<Proxy>,
     /// What the journal says of whoever staged it; none where it says nothing.
     pub operator: Option<Operator>,
@@ -65,8 +65,24 @@ impl Standing {
             of: status.proxies.len(),
             not_on: vec![],
             late: vec![],
-            operator: operator(journal, service.name(), generation),
+            operator: None,
         };
+        let chapters = Chapter::of(journal, |_| None);
+        let chapter = chapters.into_iter().rev().find(|chapter| {
+            chapter.begun.service == service.name()
+                && chapter.begun.to.generation == Some(generation)
+        });
+        let fate = chapter.map(|chapter| chapter.fate);
+        standing.operator = fate.as_ref().map(|fate| match fate {
+            Fate::UnderWay => Operator::Lives,
+            Fate::Unknown { .. } => Operator::Gone,
+            Fate::Noted(_) => Operator::Ended,
+        });
+        // Envoys count all that ever came late; whoever saw to this switch has noted who was late for it.
+        let noted = fate.and_then(|fate| match fate {
+            Fate::Noted(end) if end.kind == Kind::Activated => Some(end.late),
+            _ => None,
+        });
         for proxy in &status.proxies {
             let shows = proxy.shows(service.name(), switch);
             let seen = shows.map(|shows| shows.seen).unwrap_or_default();
@@ -76,7 +92,11 @@ impl Standing {
             } else {
                 standing.not_on.push(proxy.proxy.clone());
             }
-            if seen.late > 0 && seen.generation == wanted {
+            let is_late = match &noted {
+                Some(late) => late.contains(&proxy.proxy.to_string()),
+                None => seen.late > 0,
+            };
+            if is_late && seen.generation == wanted {
                 standing.late.push(proxy.proxy.clone());
             }
         }
@@ -87,18 +107,6 @@ impl Standing {
     pub fn is_news(&self) -> bool {
         !self.is_over || !self.not_on.is_empty() || !self.late.is_empty()
     }
-}
-
-fn operator(journal: &[Entry], service: &str, generation: Generation) -> Option<Operator> {
-    let chapters = Chapter::of(journal, |_| None);
-    let chapter = chapters.into_iter().rev().find(|chapter| {
-        chapter.begun.service == service && chapter.begun.to.generation == Some(generation)
-    })?;
-    Some(match chapter.fate {
-        Fate::UnderWay => Operator::Lives,
-        Fate::Unknown { .. } => Operator::Gone,
-        Fate::Noted(_) => Operator::Ended,
-    })
 }
 
 impl fmt::Display for Standing {

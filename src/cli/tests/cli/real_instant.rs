@@ -4,6 +4,8 @@ use crate::{
     real_envoy::{Proxied, get},
     support::{Ran, until},
 };
+use cutover_control::Document;
+use cutover_core::{Activation, Color, Generation, Previous, Switch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
@@ -334,6 +336,37 @@ fn a_configuration_that_has_lost_the_switch_is_said_with_what_comes_of_it() {
     let lost = "an Envoy that starts anew takes what is there, and not this switch";
     assert!(ran.stderr.contains(lost), "{ran}");
     assert_eq!(pair.colors(), ["green", "green"]);
+}
+
+#[test]
+fn who_was_late_once_is_not_called_late_for_the_next_switch() {
+    let pair = Pair::start("envoy");
+    let file = pair.first.stage.read("envoy/cutover.json");
+    let now = cutover_control::unix_ms();
+    let late = Switch {
+        active: Color::Green,
+        generation: Generation::new(now).ok(),
+        previous: Some(Previous {
+            generation: Generation::new(1).unwrap(),
+            active: Color::Blue,
+        }),
+        activation: Activation::new(now - 3_000, 20),
+    };
+    let document = Document::parse(file.as_bytes()).unwrap();
+    let late = document.with_switch("default", &late).to_bytes();
+    fs::write(pair.first.stage.path("envoy/next.json"), late).unwrap();
+    let there = |name: &str| pair.first.stage.path("envoy").join(name);
+    fs::rename(there("next.json"), there("cutover.json")).unwrap();
+    until("both were late", || {
+        (0..2).all(|envoy| pair.stat(envoy, "late") == 1)
+    });
+    let status = pair.run(&["status"]);
+    assert!(status.stdout.contains("; late: "), "{status}");
+    let next = ["flip", "--yes", "blue", "--at", "+4s", "--hold", "100ms"];
+    let ran = pair.run(&next);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let status = pair.run(&["status"]);
+    assert!(!status.stdout.contains("late"), "{status}");
 }
 
 #[test]

@@ -109,11 +109,13 @@ impl Conductor {
             .map(|proxy| Shown { proxy, at })
             .collect();
         let kind = ending.kind();
+        let late = named(board, &self.protocol.late());
         let note = |entry: &Entry, kind: Kind| Entry {
             shown: shown.iter().map(|one| one.proxy.to_string()).collect(),
             missing: missing.iter().map(Absent::from).collect(),
             in_doubt: ending.in_doubt().iter().map(ToString::to_string).collect(),
             gone: gone.iter().map(ToString::to_string).collect(),
+            late: late.iter().map(ToString::to_string).collect(),
             ..entry.ended(kind, entry.took())
         };
         let of_cancel = match kind {
@@ -147,7 +149,7 @@ impl Conductor {
             clocks: clocks.collect(),
             written: self.written,
             due: Some(self.protocol.due()),
-            late: named(board, &self.protocol.late()),
+            late,
             unseen: named(board, &self.protocol.unseen()),
             shown,
             ending,
