@@ -45,7 +45,7 @@ impl Way {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Plain => "plain push, `cutover flip --now`",
-            Self::At => "at one time, `--at +6s --hold 0ms`",
+            Self::At => "at one time, `--at +6s --hold 0ms --force`",
             Self::Held => "held, `--at +6s --hold 20ms`",
         }
     }

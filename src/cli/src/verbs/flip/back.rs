@@ -39,6 +39,9 @@ pub(crate) struct Back {
     flip: args::Flip,
     #[command(flatten)]
     instant: args::Instant,
+    /// Not needed, for a rollback never asks; taken for those who always say it
+    #[arg(short, long)]
+    yes: bool,
 }
 
 impl Back {

@@ -5,7 +5,7 @@ use crate::{
     failure::{Exit, with_gone},
     output::{Events, Report},
 };
-use cutover_control::{FlipError, Flipped, State, Target};
+use cutover_control::{FlipError, Flipped, State, Target, unix_ms};
 use serde_json::json;
 
 /// Says what was passed over and what went wrong beside it, whatever came of the rest.
@@ -79,7 +79,15 @@ pub(super) fn report(flipped: &Flipped, target: &Target) -> Report {
                 "done: {service} is {active}, {envoys} generation {generation} after {:.0} ms",
                 milliseconds.unwrap_or_default().ceil(),
             ),
-            format!("`cutover status` shows the Envoys; `cutover rollback` goes back to {other}"),
+            match written.before.activation {
+                // It was taken back before it ruled.
+                Some(due) if written.before.active == other && due.at() > unix_ms() => format!(
+                    "the staged switch to {other} is taken back; another `cutover rollback` would go to {other}"
+                ),
+                _ => format!(
+                    "`cutover status` shows the Envoys; `cutover rollback` goes back to {other}"
+                ),
+            },
         ),
     };
     let before = State::from(&written.before);

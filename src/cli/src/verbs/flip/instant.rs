@@ -229,7 +229,10 @@ fn cancelled(
             "one that does not hear of it may be {}; `cutover status` shows more, `cutover flip {keeps} --now` pushes again",
             told.active
         ),
-        None => "`cutover status` shows the Envoys; run it again when you are ready".to_owned(),
+        None => format!(
+            "{services} was {keeps} all the time, and a rollback would go to {}; run it again when you are ready",
+            told.active
+        ),
         Some(cutover_core::fleet::Lag::ClockOff(clock)) if clock.least() > MOST_OFF_US => {
             "no hold is long enough for that: set that machine's clock right".to_owned()
         }

@@ -2,8 +2,8 @@
 
 use super::{Seen, wrong};
 use crate::{output::object, table::table_within, verbs::lint::as_json};
-use cutover_control::{Endpoints, Operator, ProxyStatus, Standing, Target};
-use cutover_core::{Color, Generation, Service};
+use cutover_control::{Endpoints, Operator, ProxyStatus, Standing, Target, unix_ms};
+use cutover_core::{Color, Generation, Service, Switch};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -63,7 +63,7 @@ fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
         let generation = switch.generation.map(Generation::get);
         rows.push(vec![
             service.name().to_owned(),
-            switch.active.to_string(),
+            active_cell(switch),
             generation_cell(Some(generation.unwrap_or_default())),
             generation.map_or_else(dash, time_of),
             switch.previous.map_or_else(dash, |previous| {
@@ -72,6 +72,16 @@ fn file_rows(services: &[&Service]) -> Vec<Vec<String>> {
         ]);
     }
     rows
+}
+
+/// What rules, and beside it what waits for its instant.
+fn active_cell(switch: &Switch) -> String {
+    match (switch.activation, switch.previous) {
+        (Some(due), Some(rules)) if unix_ms() < due.at() => {
+            format!("{}, {} staged", rules.active, switch.active)
+        }
+        _ => switch.active.to_string(),
+    }
 }
 
 /// One row for each Envoy and service; which service is said where there are several.
