@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::client::{Get, served_by};
 use crate::shown::{STAGED, documented};
 use crate::stage::{DEADLINE, Stage, Start, and, switch};
-use crate::staged::{now, staged};
+use crate::staged::{now, shows_a_clock_that_is_ahead, staged};
 
 /// Where an Envoy with a clock of its own has it, in its folder.
 const CLOCK: &str = "clock";
@@ -116,18 +116,7 @@ async fn a_switch_activates_by_the_clock_of_its_proxy() {
     stage.set_clock(30_000);
     let at = now() + 36_000;
     stage.stage(staged("green", 2, 1, at, 0)).await;
-    // A value that comes while we look is of the time between.
-    let before = now();
-    let old = stage.metric("clock").await;
-    let mut new = old;
-    stage
-        .until("the clock moves", async || {
-            new = stage.metric("clock").await;
-            new != old
-        })
-        .await;
-    let micros = (before + 30_000) * 1000..=(now() + 30_001) * 1000;
-    assert!(micros.contains(&new), "{new} in {micros:?}");
+    shows_a_clock_that_is_ahead(&stage, 30_000).await;
     stage.rules(2).await;
     let ruled = now();
     assert!((at - 30_000..at).contains(&ruled), "{ruled} for {at}");

@@ -23,6 +23,22 @@ pub(crate) fn staged(active: &str, generation: u64, previous: u64, at: u64, hold
     and(switch(active, generation), more)
 }
 
+/// Looks until the clock of what is staged moves: it is so many milliseconds ahead of this one.
+pub(crate) async fn shows_a_clock_that_is_ahead(stage: &Stage, by: u64) {
+    // A value that comes while we look is of the time between.
+    let before = now();
+    let old = stage.metric("clock").await;
+    let mut new = old;
+    stage
+        .until("the clock moves", async || {
+            new = stage.metric("clock").await;
+            new != old
+        })
+        .await;
+    let micros = (before + by) * 1000..=(now() + by + 1) * 1000;
+    assert!(micros.contains(&new), "{new} in {micros:?}");
+}
+
 /// A request that was answered.
 #[derive(Debug)]
 pub(crate) struct Seen {

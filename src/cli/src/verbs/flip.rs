@@ -114,10 +114,8 @@ impl Forth {
             by_this_tool: !render,
             schedule,
         };
-        let server = match self.flip.dry_run {
-            Some(dry_run) => plan::Server::of(&target, dry_run, self.force_conflicts)?,
-            None => None,
-        };
+        let dry_run = self.flip.dry_run.unwrap_or(args::DryRun::Client);
+        let server = plan::Server::of(&target, dry_run, self.force_conflicts)?;
         if render {
             return rendered::flip(&target, &plan, server, events).await;
         }

@@ -110,6 +110,13 @@ impl Pair {
         value.map_or(0, |value| value.trim().parse().unwrap())
     }
 
+    /// Makes this the version of the file in a folder, as Envoy sees it: at once.
+    fn push(&self, folder: &str, version: impl AsRef<[u8]>) {
+        let folder = self.first.stage.path(folder);
+        fs::write(folder.join("next.json"), version).unwrap();
+        fs::rename(folder.join("next.json"), folder.join("cutover.json")).unwrap();
+    }
+
     fn is_staged(&self) -> bool {
         (0..2).all(|envoy| self.stat(envoy, "staged") > 0)
     }
@@ -274,10 +281,8 @@ fn an_envoy_that_stands_still_is_in_doubt_until_it_hears_of_the_cancel() {
         cutover_control::unix_ms() > at + 200
     });
     // What it has missed is there when it wakes.
-    let there = |name: &str| pair.first.stage.path("elsewhere").join(name);
     for version in [staged, pair.first.stage.read("envoy/cutover.json")] {
-        fs::write(there("next.json"), version).unwrap();
-        fs::rename(there("next.json"), there("cutover.json")).unwrap();
+        pair.push("elsewhere", version);
     }
     stop(&pair.second, Signal::CONT);
     let ran = pair.first.stage.ran(child.wait_with_output().unwrap());
@@ -353,10 +358,7 @@ fn who_was_late_once_is_not_called_late_for_the_next_switch() {
         activation: Activation::new(now - 3_000, 20),
     };
     let document = Document::parse(file.as_bytes()).unwrap();
-    let late = document.with_switch("default", &late).to_bytes();
-    fs::write(pair.first.stage.path("envoy/next.json"), late).unwrap();
-    let there = |name: &str| pair.first.stage.path("envoy").join(name);
-    fs::rename(there("next.json"), there("cutover.json")).unwrap();
+    pair.push("envoy", document.with_switch("default", &late).to_bytes());
     until("both were late", || {
         (0..2).all(|envoy| pair.stat(envoy, "late") == 1)
     });

@@ -4,6 +4,8 @@
 //! one look and is there at the next was read in between: not before the first look began, and not
 //! after the second one ended.
 
+use super::MOST_HOLD_MS;
+
 /// A clock beside the operator's: true is that its difference lies within `offset ± error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Clock {
@@ -22,6 +24,11 @@ impl Clock {
     /// The least that it is off, in microseconds.
     pub fn least(self) -> u64 {
         self.offset.unsigned_abs().saturating_sub(self.error)
+    }
+
+    /// Whether no hold covers it: one that follows the clocks is twice what they are off.
+    pub fn is_beyond_holds(self) -> bool {
+        self.least() > MOST_HOLD_MS * 1_000 / 2
     }
 }
 

@@ -147,11 +147,7 @@ impl<K: Ord + Clone> Protocol<K> {
             return Ok(Action::Done(superseded));
         }
         match &mut self.phase {
-            Phase::Begin => self.before_the_gate(now, now, views),
-            Phase::Staging { since } => {
-                let since = *since;
-                self.before_the_gate(now, since, views)
-            }
+            Phase::Begin | Phase::Staging { .. } => self.before_the_gate(now, views),
             Phase::Confirming { late } => {
                 late.extend(names(views, |view| view.is_some_and(|view| view.late)));
                 let (late, unseen, generation) = (self.late(), self.unseen(), self.generation);
@@ -256,7 +252,6 @@ impl<K: Ord + Clone> Protocol<K> {
     fn before_the_gate(
         &mut self,
         now: u64,
-        since: u64,
         views: &BTreeMap<K, Option<View>>,
     ) -> Result<Action<K>, InvalidGeneration> {
         let may_be_cancelled = now < self.due.opens();
@@ -275,8 +270,12 @@ impl<K: Ord + Clone> Protocol<K> {
         if let Some(due) = self.longer_hold(now, &lags) {
             // Another look may tell a clock better, and who comes in the window waits for all of the hold: half of the
             // time is for looking, half for staging it again.
+            let since = match self.phase {
+                Phase::Staging { since } => since,
+                _ => now,
+            };
             let until = since.midpoint(gate).min(self.last_staging(due));
-            if now < until && !self.is_off_for_certain(&lags) {
+            if now < until && !lags.values().any(|lag| self.is_off_for_certain(*lag)) {
                 return Ok(Action::Wait { until });
             }
             self.generation = after(self.generation, now)?;
@@ -330,22 +329,18 @@ impl<K: Ord + Clone> Protocol<K> {
     /// Whether there is nothing to wait for: a proxy that has switched already serves the new color alone, and one whose
     /// clock no hold covers may do so long before the gate.
     fn is_hopeless(&self, lag: Lag) -> bool {
-        let longest = match self.terms.hold {
-            Hold::Given => self.due.hold_ms,
-            Hold::FromClocks => MOST_HOLD_MS / 2,
-        };
-        match lag {
-            Lag::Early => true,
-            Lag::ClockOff(clock) => clock.least() > longest.saturating_mul(1_000),
-            Lag::Silent | Lag::NotStaged | Lag::Unmeasured => false,
+        match (lag, self.terms.hold) {
+            (Lag::Early, _) => true,
+            (Lag::ClockOff(clock), Hold::FromClocks) => clock.is_beyond_holds(),
+            (_, Hold::Given) => self.is_off_for_certain(lag),
+            (_, Hold::FromClocks) => false,
         }
     }
 
     /// Whether a clock needs a longer hold, however well it were known.
-    fn is_off_for_certain(&self, lags: &BTreeMap<K, Lag>) -> bool {
+    fn is_off_for_certain(&self, lag: Lag) -> bool {
         let hold = self.due.hold_ms.saturating_mul(1_000);
-        let mut lags = lags.values();
-        lags.any(|lag| matches!(lag, Lag::ClockOff(clock) if clock.least() > hold))
+        matches!(lag, Lag::ClockOff(clock) if clock.least() > hold)
     }
 
     /// When it is decided, with the hold that it has by now.

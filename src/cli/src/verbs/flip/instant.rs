@@ -10,13 +10,10 @@ use cutover_control::{
     Ending, FlipError, InMilliseconds, InWords, InstantRequest, Lagging, Measured, Proxy,
     ResumeRequest, Scheduled, State, Target, Unshown, flip_at, resume,
 };
-use cutover_core::{Color, Generation, fleet::MOST_HOLD_MS};
+use cutover_core::{Color, Generation};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::task::JoinHandle;
-
-/// How far off a clock is at most that a hold which follows the clocks covers, in microseconds: the hold is twice that.
-const MOST_OFF_US: u64 = MOST_HOLD_MS * 1_000 / 2;
 
 /// Stages a switch and sees it through.
 pub(super) async fn flip(
@@ -233,7 +230,7 @@ fn cancelled(
             "{services} was {keeps} all the time, and a rollback would go to {}; run it again when you are ready",
             told.active
         ),
-        Some(cutover_core::fleet::Lag::ClockOff(clock)) if clock.least() > MOST_OFF_US => {
+        Some(cutover_core::fleet::Lag::ClockOff(clock)) if clock.is_beyond_holds() => {
             "no hold is long enough for that: set that machine's clock right".to_owned()
         }
         Some(cutover_core::fleet::Lag::ClockOff(_)) => {

@@ -157,9 +157,7 @@ impl Conductor {
             warnings: self.warnings,
         }
     }
-}
 
-impl Conductor {
     /// Warns where the configuration has lost the switch that all Envoys show.
     async fn look_back(&mut self) {
         let lost = match self.pen.target.read().await {
